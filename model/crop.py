@@ -1,0 +1,120 @@
+"""From a place on a film to the network's frame.
+
+The frame is that of the public crops: a square around the joint whose width the tibial plateau fills to about 82 %,
+right knees as displayed and left knees mirrored, so that medial is always at image right. The network then sees the
+band of rows that holds the joint and its margins; the rest of the square is shaft.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from kneeoa.model.grades import Box
+from kneeoa.model.normalize import bone_bright, standardise
+from kneeoa.model.radiograph import FloatImage, Side
+
+FRAME_VERSION = "square288-band208-1"
+"""Names everything in this file and in `normalize`; a release that was trained on another frame is refused at load."""
+SQUARE = 288
+"""Rows and columns of the square, in pixels."""
+BAND_TOP = 56
+"""First row of the band: 0.19 of the square."""
+BAND_ROWS = 208
+"""Rows of the band: 0.72 of the square, centred on its row 0.56; the joint lies at 0.53 in the public crops."""
+PLATEAU_FRACTION = 0.82
+"""Width of the tibial plateau over width of the square, in the public crops (spread 3-4.5 %)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """A square on a film, in film pixels; the centre of the top-left pixel is (0, 0).
+
+    Attributes:
+        centre_row: row of its middle.
+        centre_column: column of its middle.
+        size: length of its sides.
+        angle_degrees: how far the knee's axis is turned anticlockwise from upright.
+    """
+
+    centre_row: float
+    centre_column: float
+    size: float
+    angle_degrees: float = 0.0
+
+    def box(self) -> Box:
+        """The report's box: the square before rotation."""
+        half = self.size / 2
+        return Box(self.centre_row - half, self.centre_column - half, self.size, self.size)
+
+
+def whole_film_square(rows: int, columns: int) -> Square:
+    """The square of a film that is one knee crop already: as wide as the film, about its middle.
+
+    Width decides because the plateau is framed by width; for height / width >= 0.8 the band still lies on the film.
+    """
+    return Square((rows - 1) / 2, (columns - 1) / 2, float(columns))
+
+
+def cut_square(pixels: FloatImage, square: Square) -> FloatImage:
+    """Resamples a square of the film to `SQUARE` x `SQUARE`, with the right low-pass filter for its scale.
+
+    Args:
+        pixels: (rows, columns) float32 in [0, 1], as displayed.
+        square: where to cut; what lies beyond the film repeats its edge.
+
+    Returns:
+        (288, 288) float32 in [0, 1], upright, not mirrored.
+
+    Raises:
+        ValueError: the square is smaller than two pixels, or lies wholly beside the film.
+    """
+    rows, columns = pixels.shape
+    box = square.box()
+    # A turned square needs the corners of a larger upright one.
+    turned = square.angle_degrees % 360.0 != 0.0
+    margin = (np.sqrt(2.0) - 1.0) / 2.0 * square.size if turned else 0.0
+    # Pillow counts from the top-left corner of the top-left pixel, we from its centre: + 0.5.
+    left, top = box.column + 0.5 - margin, box.row + 0.5 - margin
+    right, bottom = left + box.width + 2 * margin, top + box.height + 2 * margin
+    if square.size < 2 or right <= 0 or bottom <= 0 or left >= columns or top >= rows:
+        msg = f"a square of {square.size:.1f} pixels does not lie on a film of {rows} x {columns}"
+        raise ValueError(msg)
+    pad = int(np.ceil(max(0.0, -left, -top, right - columns, bottom - rows)))
+    if pad:
+        pixels = np.pad(pixels, pad, mode="edge")
+        left, top, right, bottom = left + pad, top + pad, right + pad, bottom + pad
+    size = round(SQUARE * (1 + 2 * margin / square.size))
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    picture = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, right, bottom))
+    if turned:
+        picture = picture.rotate(-square.angle_degrees, Image.Resampling.BICUBIC)
+        edge = (size - SQUARE) // 2
+        picture = picture.crop((edge, edge, edge + SQUARE, edge + SQUARE))
+    # Bicubic overshoots at sharp edges; the frame stays in [0, 1].
+    return np.clip(np.asarray(picture, dtype=np.float32), 0.0, 1.0)
+
+
+def canonical(square: FloatImage, side: Side) -> FloatImage:
+    """Bone bright and medial at image right: left knees are mirrored, inverted grey values are turned.
+
+    Args:
+        square: (288, 288) float32 in [0, 1], as displayed.
+        side: the patient's side; an unknown side is treated as right, which the caller must flag.
+    """
+    upright = bone_bright(square)
+    return np.ascontiguousarray(upright[:, ::-1]) if side is Side.LEFT else upright
+
+
+def network_input(square: FloatImage) -> FloatImage:
+    """The last step before a network, in training after augmentation: the joint's band, standardised.
+
+    Args:
+        square: (288, 288) float32, canonical.
+
+    Returns:
+        (208, 288) float32 with mean 0 and standard deviation 1.
+    """
+    return standardise(square[BAND_TOP : BAND_TOP + BAND_ROWS])
