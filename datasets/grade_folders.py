@@ -79,7 +79,7 @@ def _read_split(root: Path, split: str) -> list[KneeImage]:
                 continue
             match = _NAME.match(path.stem)
             if match is None:
-                msg = f"{split}/{grade}/{path.name} does not end in L or R before its ending: rename it <subject><side>."
+                msg = f"{split}/{grade}/{path.name} does not end in L or R: rename it <subject><side>."
                 raise DatasetError(msg)
             side = Side(match["side"].upper())
             knees.append(KneeImage(path=path, subject=match["subject"], side=side, kl=grade, split=split))

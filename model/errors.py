@@ -121,7 +121,7 @@ class FilmError(KneeOAError):
 
 
 class ReleaseError(KneeOAError):
-    """A release cannot be loaded: a file is missing, a hash differs, or its frame is not one that this version knows."""
+    """A release cannot be loaded: a file is missing, a hash differs, or this version does not know its frame."""
 
 
 class DatasetError(KneeOAError):

@@ -90,6 +90,6 @@ def check_agreement(network: KneeNetwork, onnx_file: bytes, crops: npt.NDArray[n
     """
     worst = largest_disagreement(network, onnx_file, crops)
     if worst > AGREEMENT:
-        msg = f"ONNX Runtime and torch differ by {worst:.2e} in probability (limit {AGREEMENT:.0e}): nothing is released."
+        msg = f"ONNX Runtime and torch differ by {worst:.2e} in probability (limit {AGREEMENT:.0e}): not released."
         raise ReleaseError(msg)
     return worst

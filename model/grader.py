@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -87,7 +88,12 @@ class KneeGrader:
         return FilmGrades(radiograph.facts, self.facts, None, radiograph.flags, (knee,), seconds)
 
     def grade_file(
-        self, source: str | Path, *, side: Side | None = None, spacing_mm: float | None = None
+        self,
+        source: str | Path,
+        *,
+        side: Side | None = None,
+        spacing_mm: float | None = None,
+        seen: Callable[[Radiograph, FilmGrades], None] | None = None,
     ) -> FilmGrades:
         """Reads and grades one file; what cannot be read is a refusal with its reason, never an exception.
 
@@ -95,6 +101,7 @@ class KneeGrader:
             source: a DICOM, PNG or JPEG file.
             side: the patient's side, where the file does not say it.
             spacing_mm: pixel spacing in millimetres, where the file does not say it.
+            seen: called with the film and its report where the film could be read, for example to draw it.
         """
         started = time.perf_counter()
         try:
@@ -106,7 +113,10 @@ class KneeGrader:
         read = _since(started)
         grades = self.grade(radiograph)
         spent = grades.seconds
-        return replace(grades, seconds=replace(spent, read=read, total=read + spent.total))
+        grades = replace(grades, seconds=replace(spent, read=read, total=read + spent.total))
+        if seen is not None:
+            seen(radiograph, grades)
+        return grades
 
     def score(self, crops: npt.NDArray[np.float32]) -> KneeScores:
         """The network's raw scores.
@@ -140,10 +150,12 @@ class KneeGrader:
             return None
         return Refusal.because(
             ReasonCode.NEEDS_LOCALISATION,
-            "The picture does not look like one upright frontal knee that fills it, and finding knees is not built yet.",
+            "The picture is not one upright frontal knee that fills it, and finding knees is not built yet.",
         )
 
-    def _knee(self, radiograph: Radiograph, square: Square, scores: KneeScores, best: int, framed_as: Side) -> KneeGrades:
+    def _knee(
+        self, radiograph: Radiograph, square: Square, scores: KneeScores, best: int, framed_as: Side
+    ) -> KneeGrades:
         decision = self.release.manifest.decision
         row = probabilities(scores.logits[best : best + 1], decision.temperature)[0]
         kl = kl_grade(row, decision.rule)

@@ -97,7 +97,7 @@ def load_imagenet_weights(network: KneeNetwork, backbone: str) -> None:
     for (name, tensor), weight in zip(ours.items(), theirs[: len(ours)], strict=True):
         fitted = weight.sum(dim=1, keepdim=True) if weight.ndim == 4 and weight.shape[1] == 3 else weight
         if fitted.shape != tensor.shape:
-            msg = f"The weights in {module} do not fit {backbone} at {name}. Install the version named in constraints.txt."
+            msg = f"The weights in {module} do not fit {backbone} at {name}. Install the version in constraints.txt."
             raise ConfigError(msg)
         state[name] = fitted
     network.backbone.load_state_dict(state)

@@ -93,7 +93,9 @@ class NetworkSession:
         providers = ["CPUExecutionProvider"]
         if self.device == "cuda":
             providers.insert(0, "CUDAExecutionProvider")
-        self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(network, options, providers=providers)
+        self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
+            network, options, providers=providers
+        )
 
     def run(self, crops: npt.NDArray[np.float32]) -> KneeScores:
         """Scores a batch.
@@ -111,5 +113,5 @@ def _choose(device: str, providers: list[str]) -> str:
         raise RuntimeSetupError(msg)
     has_cuda = "CUDAExecutionProvider" in providers
     if device == "cuda" and not has_cuda:
-        _LOG.warning("CUDA was asked for and ONNX Runtime has none: running on the processor. Install kneeoa[gpu].")
+        _LOG.warning("CUDA was asked for and is not there: running on the processor. Install kneeoa[gpu].")
     return "cuda" if has_cuda and device != "cpu" else "cpu"

@@ -8,6 +8,7 @@ by (seed, epoch, index): the same knee in the same epoch looks the same on any m
 from __future__ import annotations
 
 import io
+from abc import abstractmethod
 from collections.abc import Hashable, Mapping
 
 import numpy as np
@@ -50,9 +51,9 @@ class _RandomSquared(RandomizableTransform, MapTransform):
             item[IMAGE] = np.clip(self.change(as_square(item[IMAGE])), 0.0, 1.0)[None].astype(np.float32)
         return item
 
+    @abstractmethod
     def change(self, square: FloatImage) -> FloatImage:
         """The changed square, (288, 288); values beyond [0, 1] are clipped by the caller."""
-        raise TypeError(type(self).__name__)
 
 
 class RandWashedOutd(_RandomSquared):
@@ -106,7 +107,9 @@ class RandMarkerd(_RandomSquared):
             for tick in range(int(self.R.randint(4, 12))):
                 draw.line([(column, row + 9 * tick), (column + 8, row + 9 * tick)], fill=white, width=2)
         else:
-            draw.text((column, row), str(self.R.choice(list("RLPA12JKMX"))), fill=white, font_size=self.R.uniform(16, 40))
+            draw.text(
+                (column, row), str(self.R.choice(list("RLPA12JKMX"))), fill=white, font_size=self.R.uniform(16, 40)
+            )
         return np.asarray(picture, dtype=np.float32)
 
 

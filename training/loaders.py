@@ -13,6 +13,7 @@ from torch.utils.data import Sampler
 from kneeoa.configs.schema import DataConfig, TrainConfig
 from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
 from kneeoa.datasets.splits import split_held, subject_overlap
+from kneeoa.datasets.table import read_table
 from kneeoa.model.crop import canonical, cut_square, whole_film_square
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.picture import read_grey
@@ -32,8 +33,6 @@ def read_knees(data: DataConfig) -> list[KneeImage]:
     """
     if data.format == "folders":
         return read_grade_folders(data.root, (data.train_split,))
-    from kneeoa.datasets.table import read_table
-
     return [knee for knee in read_table(data.root) if knee.split == data.train_split]
 
 
@@ -45,7 +44,9 @@ def fit_and_held(data: DataConfig) -> tuple[list[KneeImage], list[KneeImage]]:
     """
     fit, held = split_held(read_knees(data))
     if not fit or not held or subject_overlap(fit, held):
-        msg = f"{data.root} gives {len(fit)} knees to learn from and {len(held)} held out: both are needed. Add subjects."
+        msg = (
+            f"{data.root} gives {len(fit)} knees to learn from and {len(held)} held out: both are needed. Add subjects."
+        )
         raise DatasetError(msg)
     return fit, held
 
@@ -155,5 +156,8 @@ def train_loader(knees: Sequence[KneeImage], config: TrainConfig) -> tuple[DataL
 def judge_loader(knees: Sequence[KneeImage], batch_size: int) -> DataLoader:
     """Batches of knees in their order, as serving would see them."""
     dataset = SeededCacheDataset(knees, judge_transform(), seed=0)
-    keys = [[(0, i) for i in range(first, min(first + batch_size, len(knees)))] for first in range(0, len(knees), batch_size)]
+    keys = [
+        [(0, i) for i in range(first, min(first + batch_size, len(knees)))]
+        for first in range(0, len(knees), batch_size)
+    ]
     return DataLoader(dataset, batch_sampler=keys, num_workers=0, generator=torch.Generator().manual_seed(0))

@@ -79,7 +79,7 @@ class Progress:
 
 
 def choose_device(name: str) -> torch.device:
-    """"auto" is CUDA where there is one, else the processor; CUDA asked for and absent is a warning and the processor."""
+    """The device of a name; "auto" is CUDA where there is one. CUDA asked for and absent is a warning and the CPU."""
     if name != "cpu" and torch.cuda.is_available():
         return torch.device("cuda")
     if name not in ("cpu", "auto"):
@@ -116,7 +116,9 @@ class HeldMetric(EpochMetric):
 
     def __init__(self) -> None:
         self.all: dict[str, float] = {}
-        super().__init__(self._compute, output_transform=from_engine(["pred", "label"], first=False), check_compute_fn=False)
+        super().__init__(
+            self._compute, output_transform=from_engine(["pred", "label"], first=False), check_compute_fn=False
+        )
 
     def _compute(self, logits: torch.Tensor, labels: torch.Tensor) -> float:
         self.all = _held_score(logits.float().cpu(), labels.cpu())

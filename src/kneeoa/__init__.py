@@ -8,4 +8,30 @@ The main path, from a file to a report:
 Research and decision support for trained readers; not a cleared medical device.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kneeoa.model.dicom import read_radiograph
+    from kneeoa.model.grader import KneeGrader
+    from kneeoa.model.grades import FilmGrades
+
 __version__ = "0.1.0"
+__all__ = ["FilmGrades", "KneeGrader", "__version__", "read_radiograph"]
+
+_HOMES = {
+    "KneeGrader": "kneeoa.model.grader",
+    "FilmGrades": "kneeoa.model.grades",
+    "read_radiograph": "kneeoa.model.dicom",
+}
+
+
+def __getattr__(name: str) -> object:
+    """The three public names, imported when first asked for: `kneeoa --version` must not load an image decoder."""
+    if name not in _HOMES:
+        msg = f"module 'kneeoa' has no attribute {name!r}"
+        raise AttributeError(msg)
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)

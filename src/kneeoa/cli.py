@@ -1,0 +1,170 @@
+"""The command line: one verb a job, each a few lines around a library call.
+
+Results go to stdout, progress and complaints to stderr. Exit status: 0 done, 1 some inputs failed, 2 wrong use.
+Heavy imports wait inside the commands, so that `kneeoa --help` is quick and grading never loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kneeoa import __version__
+from kneeoa.model.errors import KneeOAError
+from kneeoa.model.radiograph import Side
+
+app = typer.Typer(
+    name="kneeoa",
+    help="Grades osteoarthritis on plain knee radiographs. Decision support for trained readers, not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
+app.add_typer(datasets_app, name="datasets")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kneeoa {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Grades osteoarthritis on plain knee radiographs."""
+
+
+@app.command()
+def grade(
+    inputs: Annotated[
+        list[Path], typer.Argument(help="DICOM, PNG or JPEG files, or folders of them.", metavar="FILE|DIR...")
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file on stdout.")] = False,
+    overlay: Annotated[Path | None, typer.Option(help="Folder for one overlay PNG a film.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Also write the JSON into this file.")] = None,
+    side: Annotated[Side | None, typer.Option(help="The patient's side, where the file does not say it.")] = None,
+    spacing_mm: Annotated[float | None, typer.Option(min=0.001, max=5.0, help="Pixel spacing, likewise.")] = None,
+    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-1",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Grade films: a table, or JSON, one result a film; what cannot be graded says why."""
+    from kneeoa.model.grader import KneeGrader
+    from kneeoa.serving.grade_files import Statements, find_files, grade_files
+
+    files = find_files(inputs)
+    if not files:
+        _fail("there is no file to grade in what was named")
+    stated = None if side is Side.UNKNOWN else side
+    grader = KneeGrader.load(release, device)
+    reports = []
+    for found in grade_files(grader, files, Statements(stated, spacing_mm), overlay):
+        reports.append(found)
+        if as_json:
+            sys.stdout.write(json.dumps(found.to_json(), ensure_ascii=False) + "\n")
+    if not as_json:
+        _print_table(reports)
+    if report is not None:
+        objects = [found.to_json() for found in reports]
+        text = json.dumps(objects[0], indent=1) if len(objects) == 1 else "\n".join(map(json.dumps, objects))
+        report.parent.mkdir(parents=True, exist_ok=True)
+        report.write_text(text + "\n", encoding="utf-8")
+    raise typer.Exit(1 if any(r.refusal is not None and r.refusal.is_read_error for r in reports) else 0)
+
+
+def _print_table(reports: list[object]) -> None:
+    from rich.console import Console
+
+    from kneeoa.model.grades import FilmGrades
+    from kneeoa.serving.results.table import results_table
+
+    Console().print(results_table([r for r in reports if isinstance(r, FilmGrades)]))
+
+
+@app.command()
+def phantom(
+    out: Annotated[Path, typer.Argument(help="The DICOM file to write.")],
+    side: Annotated[Side, typer.Option(help="R or L.")] = Side.RIGHT,
+    kl: Annotated[int, typer.Option("--grade", min=0, max=4, help="Nominal KL grade.")] = 2,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed is another knee.")] = 1,
+) -> None:
+    """Write a synthetic knee as a DX object, for trying things out; no patient is behind it."""
+    from kneeoa.datasets.phantom import PhantomSpec, write_phantom
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_phantom(PhantomSpec(side=side, grade=kl, seed=seed), out)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A YAML file such as configs/kl.yaml.")],
+    overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as data.root=DIR.")] = None,
+) -> None:
+    """Train a KL network; started again with the same `out`, it goes on where it was stopped."""
+    from kneeoa.configs.schema import load_config
+    from kneeoa.training.train import train as run
+
+    progress = run(load_config(config, overrides or ()))
+    typer.echo(f"best score on held: {progress.best:.4f} after {len(progress.history)} epochs")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="The folder of a training run.")],
+    name: Annotated[str, typer.Option(help="Name of the release.")],
+    out: Annotated[Path | None, typer.Option(help="Folder to write into; default: the shipped releases.")] = None,
+) -> None:
+    """Turn a run into a release: ONNX, calibration, decision rule, gate, hashes."""
+    from kneeoa.training.release import export_run
+
+    typer.echo(str(export_run(run, name, out)))
+
+
+@app.command()
+def evaluate(
+    release: Annotated[str, typer.Argument(help="Name or folder of a release.")],
+    data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
+    out: Annotated[Path, typer.Option(help="Folder for metrics, predictions and pictures.")],
+    split: Annotated[str, typer.Option(help="Which part judges.")] = "val",
+) -> None:
+    """Judge a release on graded knees, with 95 % intervals by subject."""
+    from kneeoa.training.evaluate import evaluate as judge
+
+    typer.echo(json.dumps(judge(release, data, out, split), indent=1))
+
+
+@datasets_app.command()
+def check(
+    data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
+) -> None:
+    """Report leaks across splits, duplicates (also mirrored), unreadable and constant images."""
+    from kneeoa.datasets.checks import check_dataset
+    from kneeoa.datasets.grade_folders import read_grade_folders
+    from kneeoa.datasets.table import read_table
+
+    found = check_dataset(read_grade_folders(data) if data.is_dir() else read_table(data))
+    typer.echo(json.dumps(found.to_json(), indent=1) if as_json else "\n".join(found.lines()))
+    raise typer.Exit(0 if found.ok else 1)
+
+
+def _fail(message: str) -> None:
+    typer.echo(f"kneeoa: {message}", err=True)
+    raise typer.Exit(2)
+
+
+def main() -> None:
+    """Runs the command; an error of ours is one line on stderr and status 2."""
+    try:
+        app()
+    except KneeOAError as error:
+        typer.echo(f"kneeoa: {error}", err=True)
+        sys.exit(2)

