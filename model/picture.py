@@ -7,22 +7,53 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from kneeoa.model.errors import FilmError, ReasonCode
 from kneeoa.model.radiograph import FloatImage
+
+PICTURE_MAGICS = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+PICTURE_PIXELS = 64 << 20
+"""As many as a compressed DICOM film may have: a PNG of a few kilobytes can claim 4 gigapixels."""
 
 
 def read_grey(path: Path) -> FloatImage:
     """Reads a picture as grey.
 
     Args:
-        path: a PNG or JPEG file; 8 or 16 bits, grey, colour or with alpha.
+        path: a PNG or JPEG file; 8 or 16 bits, grey, colour or with alpha. What is transparent is black.
 
     Returns:
         (rows, columns) float32 in [0, 1], scaled by the file's bit depth and not by its content.
 
     Raises:
-        OSError: the file cannot be read or decoded.
+        FilmError: `unreadable_file` where there is none, `too_large`, `truncated` or `corrupt_pixels`.
     """
-    with Image.open(path) as picture:
-        if picture.mode.startswith("I;16") or picture.mode == "I":
-            return np.asarray(picture, dtype=np.float32) / np.float32(65535)
-        return np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
+    try:
+        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+            _refuse_size(picture)
+            return _grey(picture)
+    except FilmError:
+        raise
+    except MemoryError:
+        raise FilmError(ReasonCode.TOO_LARGE, "There is not enough memory to decode the picture.") from None
+    except Exception as error:  # noqa: BLE001, RUF100 - Pillow's plugins raise nearly anything
+        if isinstance(error, OSError) and error.strerror:
+            raise FilmError(ReasonCode.UNREADABLE_FILE, f"The picture cannot be read: {error.strerror}.") from None
+        if "truncated" in str(error).lower():
+            raise FilmError(ReasonCode.TRUNCATED, "The picture's file ends before its pixels do.") from None
+        raise FilmError(ReasonCode.CORRUPT_PIXELS, "The picture cannot be decoded.") from None
+
+
+def _refuse_size(picture: Image.Image) -> None:
+    if picture.width * picture.height > PICTURE_PIXELS:
+        raise FilmError(ReasonCode.TOO_LARGE, f"The picture has {picture.height} x {picture.width} pixels.")
+
+
+def _grey(picture: Image.Image) -> FloatImage:
+    if picture.mode.startswith("I;16") or picture.mode == "I":
+        deep: FloatImage = np.asarray(picture, dtype=np.float32) / np.float32(65535)
+        return np.clip(deep, 0, 1, dtype=np.float32)
+    if "transparency" in picture.info or picture.mode in {"LA", "PA", "RGBA", "La", "RGBa"}:
+        rgba = picture.convert("RGBA")
+        black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
+        picture = Image.alpha_composite(black, rgba)
+    return np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)

@@ -1,0 +1,226 @@
+"""Compressed pixels out of their codestreams, each by the decoder that is fastest without being GPL.
+
+The decoders are called directly: pydicom's own runner warns, and refuses 12-bit JPEG Extended, which GDCM decodes. They
+are imported when first needed, for the sake of the cold start. Before one of them sees a codestream, the size that
+the codestream claims has been held against the header's: native code inflates whatever it is told to.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kneeoa.model.dicom_sources import ByteSource
+from kneeoa.model.errors import FilmError, ReasonCode
+
+RLE = "1.2.840.10008.1.2.5"
+JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
+JPEG_LS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
+JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
+COMPRESSED = frozenset({RLE}) | JPEG | JPEG_LS | JPEG_2000
+CODESTREAM_BYTES = 1 << 29
+"""More than any 64-megapixel film needs, even when it was not worth compressing."""
+
+StoredPixels = npt.NDArray[np.unsignedinteger]
+"""(rows, columns) or (rows, columns, samples), unsigned containers of the stored bits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """What the header claims of the pixels, and what the codestream is held to."""
+
+    rows: int
+    columns: int
+    samples: int
+    bits_allocated: int
+    photometric: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The array's shape; colour comes by pixel."""
+        return (self.rows, self.columns) if self.samples == 1 else (self.rows, self.columns, self.samples)
+
+
+def decode(
+    source: ByteSource, transfer_syntax: str, geometry: Geometry, length: int | None
+) -> tuple[StoredPixels, int]:
+    """Decodes the single frame of an encapsulated Pixel Data.
+
+    Args:
+        source: positioned at the first byte of the pixels' value.
+        transfer_syntax: one of `COMPRESSED`.
+        geometry: the header's claims.
+        length: the value's length as claimed, None when undefined, as it should be.
+
+    Returns:
+        (stored pixels, significant bits of each). Signed values are in two's complement.
+
+    Raises:
+        FilmError: cut off, damaged, or of another size than the header says.
+
+    References:
+        PS3.5 section A.4 (encapsulation, one section a codec) and section 8.2.
+    """
+    codestream = _codestream(source, length)
+    try:
+        if transfer_syntax == RLE:
+            return _rle(codestream, geometry), geometry.bits_allocated
+        if transfer_syntax in JPEG_2000:
+            return _jpeg_2000(codestream, geometry)
+        if transfer_syntax in JPEG_LS:
+            return _jpeg_ls(codestream, geometry)
+        return _jpeg(codestream, transfer_syntax, geometry)
+    except FilmError:
+        raise
+    except MemoryError:
+        raise FilmError(ReasonCode.TOO_LARGE, "There is not enough memory to decode the pixel data.") from None
+    except Exception:  # noqa: BLE001, RUF100 - decoders raise anything, with texts that quote the file
+        raise FilmError(ReasonCode.CORRUPT_PIXELS, "The decoder does not accept the pixel data.") from None
+
+
+def _codestream(source: ByteSource, length: int | None) -> bytes:
+    """All fragments but the offset table, in a row: of a single frame, that is its codestream."""
+    if length is not None and length < 8:
+        raise FilmError(ReasonCode.TRUNCATED, "The pixel data are shorter than the header claims.")
+    pieces: list[bytes] = []
+    total = 0
+    first = True
+    while len(head := source.read(8)) == 8:
+        size = int(struct.unpack("<L", head[4:])[0])
+        if head[:4] == b"\xfe\xff\xdd\xe0":
+            break
+        if head[:4] != b"\xfe\xff\x00\xe0" or size == 0xFFFFFFFF:
+            raise FilmError(ReasonCode.CORRUPT_PIXELS, "The compressed pixel data are not framed as they must be.")
+        total += size
+        if total > CODESTREAM_BYTES:
+            raise FilmError(ReasonCode.TOO_LARGE, "The compressed pixel data are larger than 512 MB.")
+        piece = source.read(size)
+        if len(piece) < size:
+            raise FilmError(ReasonCode.TRUNCATED, "The file ends within its pixel data.")
+        if not first:
+            pieces.append(piece)
+        first = False
+    else:
+        raise FilmError(ReasonCode.TRUNCATED, "The file ends before the end of its compressed pixel data.")
+    if not any(pieces):
+        raise FilmError(ReasonCode.NO_PIXELS, "The object's pixel data are empty.")
+    return b"".join(pieces)
+
+
+def _hold(geometry: Geometry, rows: int, columns: int, samples: int) -> None:
+    if (rows, columns) != (geometry.rows, geometry.columns):
+        raise FilmError(
+            ReasonCode.BAD_GEOMETRY,
+            f"The header claims {geometry.rows} x {geometry.columns} pixels, the codestream {rows} x {columns}.",
+        )
+    if samples != geometry.samples:
+        raise FilmError(
+            ReasonCode.BAD_GEOMETRY,
+            f"The header claims {geometry.samples} samples per pixel, the codestream {samples}.",
+        )
+
+
+def _rle(codestream: bytes, geometry: Geometry) -> StoredPixels:
+    from rle.utils import decode_pixel_data
+
+    frame = decode_pixel_data(
+        codestream,
+        version=2,
+        rows=geometry.rows,
+        columns=geometry.columns,
+        bits_allocated=geometry.bits_allocated,
+    )
+    planes = _view(frame, geometry.bits_allocated).reshape(geometry.samples, geometry.rows, geometry.columns)
+    return planes[0] if geometry.samples == 1 else np.moveaxis(planes, 0, -1)  # RLE is colour by plane, PS3.5 G.2
+
+
+def _jpeg_2000(codestream: bytes, geometry: Geometry) -> tuple[StoredPixels, int]:
+    from openjpeg.utils import decode as openjpeg_decode
+    from openjpeg.utils import get_parameters
+
+    claims = get_parameters(codestream)
+    rows, columns, samples = (int(claims[name]) for name in ("rows", "columns", "samples_per_pixel"))
+    _hold(geometry, rows, columns, samples)
+    bits = int(claims["precision"])
+    pixels = openjpeg_decode(codestream)
+    return pixels.view(f"u{pixels.dtype.itemsize}"), bits
+
+
+def _jpeg_ls(codestream: bytes, geometry: Geometry) -> tuple[StoredPixels, int]:
+    from jpeg_ls import decode_pixel_data
+
+    rows, columns, samples, bits = _start_of_frame(codestream)
+    _hold(geometry, rows, columns, samples)
+    buffer, info = decode_pixel_data(codestream)
+    pixels = _view(buffer, 8 if bits <= 8 else 16)
+    if samples > 1 and int(info["interleave_mode"]) == 0:
+        return np.moveaxis(pixels.reshape(samples, rows, columns), 0, -1), bits
+    return pixels.reshape(geometry.shape), bits
+
+
+def _jpeg(codestream: bytes, transfer_syntax: str, geometry: Geometry) -> tuple[StoredPixels, int]:
+    rows, columns, samples, bits = _start_of_frame(codestream)
+    _hold(geometry, rows, columns, samples)
+    if samples == 3 and bits == 8 and not transfer_syntax.endswith((".57", ".70")):
+        from PIL import Image
+
+        # Pillow knows from the markers whether three components are RGB or YCbCr; DICOM headers often do not.
+        with Image.open(io.BytesIO(codestream), formats=("JPEG",)) as picture:
+            return np.asarray(picture.convert("RGB")), 8
+    return _gdcm(codestream, transfer_syntax, geometry, bits), bits
+
+
+def _gdcm(codestream: bytes, transfer_syntax: str, geometry: Geometry, bits: int) -> StoredPixels:
+    import gdcm
+
+    for quiet in (gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff, gdcm.Trace.DebugOff):
+        quiet()
+    fragment = gdcm.Fragment()
+    fragment.SetByteStringValue(codestream)
+    fragments = gdcm.SequenceOfFragments.New()
+    fragments.AddFragment(fragment)
+    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
+    element.SetValue(fragments.__ref__())
+    image = gdcm.Image()
+    image.SetNumberOfDimensions(2)
+    image.SetDimensions((geometry.columns, geometry.rows, 1))
+    image.SetDataElement(element)
+    kind = gdcm.PhotometricInterpretation.MONOCHROME2 if geometry.samples == 1 else gdcm.PhotometricInterpretation.RGB
+    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
+    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(transfer_syntax)))
+    container = 8 if bits <= 8 else 16
+    # The stored sign is applied later, from the header: here the bits are only bits.
+    image.SetPixelFormat(gdcm.PixelFormat(geometry.samples, container, bits, bits - 1, 0))
+    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
+    return _view(buffer, container).reshape(geometry.shape)
+
+
+def _start_of_frame(codestream: bytes) -> tuple[int, int, int, int]:
+    """(rows, columns, samples, bits) of a JPEG or JPEG-LS codestream.
+
+    References:
+        ITU-T T.81 B.2.2 and T.87 C.2.2: the frame header.
+    """
+    position = 2
+    while codestream[:2] == b"\xff\xd8" and position + 10 <= len(codestream):
+        marker = codestream[position + 1]
+        if codestream[position] != 0xFF:
+            break
+        if marker == 0xFF:
+            position += 1
+            continue
+        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", codestream, position + 4)
+            if not 2 <= bits <= 16:
+                break
+            return rows, columns, samples, bits
+        position += 2 + int(struct.unpack_from(">H", codestream, position + 2)[0])
+    raise FilmError(ReasonCode.CORRUPT_PIXELS, "The compressed pixel data have no frame header.")
+
+
+def _view(buffer: bytes | bytearray, bits_allocated: int) -> StoredPixels:
+    return np.frombuffer(buffer, dtype=f"<u{bits_allocated // 8}")

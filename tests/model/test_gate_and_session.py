@@ -1,0 +1,101 @@
+"""What the header refuses, how the density is measured, and which runtime may be installed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kneeoa.model.errors import ReasonCode
+from kneeoa.model.gate import Gate, refuse_by_header
+from kneeoa.model.radiograph import FilmFacts, Radiograph
+from kneeoa.model.session import RuntimeSetupError, check_single_onnxruntime
+
+FILM = Radiograph(pixels=np.zeros((1000, 1000), np.float32), facts=FilmFacts("film.dcm", view="PA"), body_part="KNEE")
+
+
+def code(film: Radiograph) -> ReasonCode | None:
+    refusal = refuse_by_header(film)
+    return None if refusal is None else refusal.code
+
+
+def test_a_frontal_adult_knee_passes() -> None:
+    assert code(FILM) is None
+
+
+def test_a_film_that_says_nothing_passes() -> None:
+    assert code(replace(FILM, body_part=None, facts=FilmFacts("x.png"))) is None
+
+
+@pytest.mark.parametrize("part", ["FOOT", "HIP", "CHEST", "LEG", "PATELLA"])
+def test_another_body_part_is_not_a_knee(part: str) -> None:
+    assert code(replace(FILM, body_part=part)) is ReasonCode.NOT_A_KNEE
+
+
+@pytest.mark.parametrize("part", ["KNEE", "Knee", "R KNEE 2V", "KNIE", "GENOU"])
+def test_the_knee_is_known_in_several_spellings(part: str) -> None:
+    assert code(replace(FILM, body_part=part)) is None
+
+
+@pytest.mark.parametrize("view", ["LL", "RL", "LATERAL", "OBLIQUE", "SKYLINE", "LLO", "AP OBLIQUE", "PA LATERAL", "AXIAL"])
+def test_other_views_are_not_frontal(view: str) -> None:
+    assert code(replace(FILM, facts=FilmFacts("x", view=view))) is ReasonCode.NOT_FRONTAL
+
+
+@pytest.mark.parametrize("view", ["AP", "PA", "pa", "AP STANDING", "antero-posterior", "Rosenberg"])
+def test_frontal_views_pass(view: str) -> None:
+    assert code(replace(FILM, facts=FilmFacts("x", view=view))) is None
+
+
+@pytest.mark.parametrize(("age", "expected"), [(17.9, ReasonCode.CHILD), (18.0, None), (0.5, ReasonCode.CHILD)])
+def test_children_are_refused(age: float, expected: ReasonCode | None) -> None:
+    assert code(replace(FILM, patient_age_years=age)) is expected
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(1000, 1300), (1000, 790), (3000, 1000), (64, 4000)])
+def test_a_film_of_another_shape_needs_localisation(rows: int, columns: int) -> None:
+    film = replace(FILM, pixels=np.zeros((rows, columns), np.float32))
+    assert code(film) is ReasonCode.NEEDS_LOCALISATION
+
+
+def test_a_film_said_to_be_bilateral_needs_localisation() -> None:
+    assert code(replace(FILM, flags=("bilateral",))) is ReasonCode.NEEDS_LOCALISATION
+
+
+def test_distance_grows_with_how_unusual_an_embedding_is() -> None:
+    rng = np.random.default_rng(0)
+    directions = np.linalg.qr(rng.normal(size=(20, 20)))[0][:4]
+    gate = Gate(
+        mean=np.ones(20, np.float32),
+        components=(directions / 2.0).astype(np.float32),
+        residual_spread=1.5,
+        framing=np.zeros(21, np.float32),
+        mirrored=np.zeros(21, np.float32),
+    )
+    centre = np.ones((1, 20), np.float32)
+    within = centre + 2 * 3 * directions[:1].astype(np.float32)
+    beyond = centre + 3 * 1.5 * np.linalg.svd(directions)[2][-1:].astype(np.float32)
+    assert gate.distance(centre)[0] == pytest.approx(0, abs=1e-5)
+    # Three deviations along one of four directions; three along the rest.
+    assert gate.distance(within)[0] == pytest.approx(np.sqrt(9 / 4 / 2), rel=1e-4)
+    assert gate.distance(beyond)[0] == pytest.approx(np.sqrt(9 / 2), rel=1e-4)
+
+
+def test_exactly_one_runtime_is_installed_here() -> None:
+    assert check_single_onnxruntime() in ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino")
+
+
+def test_two_runtimes_are_refused_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    present = {d.metadata["Name"] for d in metadata.distributions() if d.metadata["Name"].startswith("onnxruntime")}
+    second = "onnxruntime-gpu" if "onnxruntime-gpu" not in present else "onnxruntime"
+    folder = tmp_path / f"{second.replace('-', '_')}-1.0.dist-info"
+    folder.mkdir()
+    (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {second}\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(RuntimeSetupError, match=f"{second}.*both installed|both installed") as caught:
+        check_single_onnxruntime()
+    assert second in str(caught.value)
+    assert "pip uninstall" in str(caught.value)
