@@ -25,10 +25,14 @@ class DataConfig(_Section):
 
 
 class NetworkConfig(_Section):
-    """The network: a timm backbone by name, its start, and its regularisation."""
+    """The network: a timm backbone by name, its start, and its regularisation.
+
+    `start` names the folder of an earlier run whose best network is trained further; it goes before `weights`.
+    """
 
     backbone: str = "tf_efficientnet_lite0"
     weights: Literal["imagenet", "none"] = "imagenet"
+    start: Path | None = None
     dropout: float = Field(default=0.3, ge=0, lt=1)
     drop_path: float = Field(default=0.1, ge=0, lt=1)
 

@@ -18,6 +18,8 @@ from typing import Protocol
 import torch
 from ignite.engine import Engine, Events
 
+from kneeoa.model.errors import ConfigError
+
 LAST, BEST = "last.pt", "best.pt"
 
 
@@ -70,6 +72,20 @@ def save_atomically(state: Mapping[str, object], path: Path) -> None:
         os.fsync(folder)
     finally:
         os.close(folder)
+
+
+def best_weights(run: Path) -> dict[str, torch.Tensor]:
+    """The best network of a run, as a state dictionary.
+
+    Raises:
+        ConfigError: the run has no `best.pt` yet.
+    """
+    try:
+        state: dict[str, torch.Tensor] = torch.load(run / BEST, map_location="cpu", weights_only=True)["network"]
+    except OSError as error:
+        msg = f"{run} holds no {BEST}: train it for at least one epoch, or leave network.start out."
+        raise ConfigError(msg) from error
+    return state
 
 
 def remove_torn(folder: Path) -> None:

@@ -162,6 +162,7 @@ def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 60
     settings = config.model_dump(mode="json")
     # Paths are of the training machine, not of the release.
     settings["data"]["root"], settings["out"] = Path(config.data.root).name, Path(config.out).name
+    settings["network"]["start"] = Path(config.network.start).name if config.network.start else None
     manifest = Manifest(
         schema_version=SCHEMA_VERSION,
         name=name,

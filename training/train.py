@@ -31,7 +31,7 @@ from monai.inferers import SimpleInferer
 
 from kneeoa.configs.schema import OptimizerConfig, TrainConfig
 from kneeoa.model.network import KneeNetwork, load_imagenet_weights
-from kneeoa.training.checkpoint import BEST, LAST, LastCheckpoint, RandomState, remove_torn, save_atomically
+from kneeoa.training.checkpoint import BEST, LAST, LastCheckpoint, RandomState, best_weights, remove_torn, save_atomically
 from kneeoa.training.loaders import EndlessBatches, fit_and_held, judge_loader, train_loader
 from kneeoa.training.losses import SoftOrdinalLoss
 from kneeoa.training.metrics import kl_metrics
@@ -159,7 +159,9 @@ def _build(config: TrainConfig, device: torch.device) -> tuple[_Run, SupervisedT
     fit, held = fit_and_held(config.data)
     loader, batches = train_loader(fit, config)
     network = KneeNetwork(config.network.backbone, config.network.dropout, config.network.drop_path)
-    if config.network.weights == "imagenet":
+    if config.network.start is not None:
+        network.load_state_dict(best_weights(config.network.start))
+    elif config.network.weights == "imagenet":
         load_imagenet_weights(network, config.network.backbone)
     # Channels last is 2.1 times as fast for depthwise convolutions on processors (seen with torch 2.14).
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]

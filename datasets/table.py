@@ -1,0 +1,2 @@
+"""placeholder until table lands."""
+def read_table(path):  raise NotImplementedError

