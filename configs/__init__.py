@@ -1,1 +1,1 @@
-"""."""
+"""The schema of training configurations, and the shipped YAML files."""

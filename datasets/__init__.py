@@ -1,1 +1,1 @@
-"""."""
+"""Graded knee sets, the split rule, checks, and the phantom."""

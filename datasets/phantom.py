@@ -71,7 +71,7 @@ class Phantom:
 
     Attributes:
         spec: what was asked for.
-        pixels: (rows, columns) float32 in [0, 1]; bone is bright; as displayed, so a left knee has medial at image left.
+        pixels: (rows, columns) float32 in [0, 1]; bone is bright; as displayed: a left knee has medial at image left.
         joint_centre: in the middle of the plateau's width, midway between the roof of the notch and the plateaus.
         plateau_width_px: width of the tibial plateau without osteophytes.
         femur_edge: (points, 2) float64, lower border of the femur, from the lateral to the medial margin.

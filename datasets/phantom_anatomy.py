@@ -46,7 +46,10 @@ _FIBULA = (
     *((0.160, 1.13), (0.14, 1.4), (0.14, 2.2), (0.14, 3.5), (0.03, 3.5), (0.03, 2.2), (0.03, 1.4), (0.030, 1.12)),
     *((0.012, 0.98),),
 )
-_PATELLA = ((0.46, -0.06), (0.60, -0.03), (0.665, 0.08), (0.63, 0.20), (0.52, 0.275), (0.40, 0.255), (0.29, 0.16), (0.30, 0.02))
+_PATELLA = (
+    *((0.46, -0.06), (0.60, -0.03), (0.665, 0.08), (0.63, 0.20), (0.52, 0.275), (0.40, 0.255), (0.29, 0.16)),
+    *((0.30, 0.02),),
+)
 # Lines that lie within the bones: floors of the plateaus' dishes, epiphyseal scars, walls of the notch.
 _DISHES = (
     ((0.112, 0.662), (0.19, 0.668), (0.26, 0.662), (0.315, 0.640), (0.36, 0.603), (0.390, 0.572)),
@@ -78,8 +81,8 @@ class GradeLook:
     """What a Kellgren-Lawrence grade looks like here.
 
     Attributes:
-        medial_mm: minimum joint space width of the medial compartment.
-        lateral_mm: minimum joint space width of the lateral compartment.
+        medial_mm: smallest vertical gap of the medial compartment; the joint space width is a little less on a slope.
+        lateral_mm: likewise of the lateral compartment.
         osteophyte_mm: length of the largest osteophyte.
         sclerosis: density added below the medial plateau, 0 none.
         wear_mm: how far the medial margin of the plateau has sunk.
@@ -176,9 +179,9 @@ class _Person:
 
     def vary(self, points: Points) -> Points:
         turns = np.stack([points[:, 0] / 45.0, points[:, 1] / 40.0, points.sum(axis=1) / 60.0])
-        moves = [(s[:, None] * np.sin(2 * turns + p[:, None])).sum(axis=0) for s, p in zip(self._sizes, self._phases)]
+        moves = (self._sizes[:, :, None] * np.sin(2 * turns + self._phases[:, :, None])).sum(axis=1)
         # Beyond the frame the shafts stay straight.
-        return points + np.stack(moves, axis=1) * (np.abs(points[:, 1:]) < FRAME_MM)
+        return np.where(np.abs(points[:, 1:]) < FRAME_MM, points + moves.T, points)
 
 
 def edge_at(edge: Points, x: Points) -> Points:
@@ -210,7 +213,7 @@ def _catmull_rom(corners: list[Points], steps: int) -> Points:
 
 
 def _ramp(x: Points, low: float, high: float) -> Points:
-    return np.clip((x - low) / (high - low), 0.0, 1.0)
+    return np.asarray(np.clip((x - low) / (high - low), 0.0, 1.0), dtype=np.float64)
 
 
 def _sink(line: Points, wear_mm: float) -> Points:

@@ -7,6 +7,7 @@ bone bright, air dark.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -51,7 +52,7 @@ class Frame:
         return points[..., ::-1] / self.pixel_spacing_mm + self.joint_centre
 
     def axes_mm(self, step: int = 1) -> tuple[FloatImage, FloatImage]:
-        """x (1, columns / step) and y (rows / step, 1) of every `step`-th pixel block's middle, in millimetres."""
+        """Columns x (1, columns / step) and rows y (rows / step, 1) of every `step`-th pixel block's middle, in millimetres."""
         row, column = self.joint_centre
         y = (np.arange(-(-self.rows // step)) + 0.5) * step - 0.5 - row
         x = (np.arange(-(-self.columns // step)) + 0.5) * step - 0.5 - column
@@ -89,8 +90,8 @@ def render_knee(shape: KneeShape, frame: Frame, sclerosis: float, rng: np.random
     trabeculae = 1 + seen * (np.float32(0.050) * streaks + np.float32(0.045) * grain) + np.float32(0.04) * clouds
     notch = 1 - np.float32(0.30) * np.exp(-(((x + 1) / 12) ** 2) - ((y + 9) / 10) ** 2)
     # The shafts' cortex is a tube of millimetres, that of the ends a film.
-    femur_wall = np.float32(0.07) + np.float32(0.16) * np.clip((-14 - y) / 26, 0, 1)
-    tibia_wall = np.float32(0.07) + np.float32(0.16) * np.clip((y - 16) / 24, 0, 1)
+    femur_wall = (0.07 + 0.16 * np.clip((-14 - y) / 26, 0, 1)).astype(np.float32)
+    tibia_wall = (0.07 + 0.16 * np.clip((y - 16) / 24, 0, 1)).astype(np.float32)
     # Between the spines the tibia is a ridge, thin from front to back.
     ridge = 1 - np.float32(0.45) * np.clip((11 - y) / 14, 0, 1) * np.exp(-((x / 15) ** 4))
     absorption += np.float32(0.235) * _body(femur, 15.0) * trabeculae * notch + _shell(femur, 1.0, femur_wall)
@@ -112,10 +113,10 @@ def with_marker(pixels: FloatImage, side: Side, frame: Frame) -> FloatImage:
     """
     strokes = np.array(_LETTERS[side]) * (_LETTER_MM[0], _LETTER_MM[1])
     left = -43.0 if side is Side.RIGHT else 43.0 - _LETTER_MM[0]
-    points = frame.pixels(strokes + (left, -43.0))
+    points = frame.pixels(strokes + np.array((left, -43.0)))
     # Where the film ends before the letter's place does, the letter moves in.
     points += np.maximum(0.0, 2.0 - points.min(axis=(0, 1)))
-    points -= np.maximum(0.0, points.max(axis=(0, 1)) - (frame.rows - 3.0, frame.columns - 3.0))
+    points -= np.maximum(0.0, points.max(axis=(0, 1)) - np.array((frame.rows - 3.0, frame.columns - 3.0)))
     mask = Image.new("L", (frame.columns, frame.rows))
     pen = ImageDraw.Draw(mask)
     for start, end in points:
@@ -140,9 +141,7 @@ def _depth(frame: Frame, outline: Points) -> FloatImage:
     return frame.enlarged(np.where(inside, depth, -depth).astype(np.float32))
 
 
-def _squared_distance(
-    x: FloatImage, y: FloatImage, start: tuple[float, float], end: tuple[float, float]
-) -> FloatImage:
+def _squared_distance(x: FloatImage, y: FloatImage, start: tuple[float, float], end: tuple[float, float]) -> FloatImage:
     dx, dy = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
     from_x, from_y = x - np.float32(start[0]), y - np.float32(start[1])
     along = np.clip((from_x * dx + from_y * dy) / max(dx * dx + dy * dy, np.float32(1e-9)), 0, 1)
@@ -180,7 +179,8 @@ def _subchondral(femur: FloatImage, tibia: FloatImage, frame: Frame, sclerosis: 
     reach = np.float32(1.3 + 1.6 * sclerosis)
     below, above = np.maximum(tibia, 0), np.maximum(femur, 0)
     # A sharp plate, and a glow below it where the dish's floor slopes away from front and back.
-    under = np.exp(-below / reach) * (0.13 + 0.10 * sclerosis) + np.exp(-below / (4 * reach)) * (0.085 + 0.08 * sclerosis)
+    under = np.exp(-below / reach) * (0.13 + 0.10 * sclerosis)
+    under += np.exp(-below / (4 * reach)) * (0.085 + 0.08 * sclerosis)
     over = np.exp(-above / (np.float32(0.7) * reach)) * (0.035 + 0.13 * sclerosis)
     over += np.exp(-above / (3 * reach)) * 0.06 * sclerosis
     dense = under * _body(tibia, 0.8) * (medial + lateral * (0.75 - 0.35 * sclerosis))
@@ -195,7 +195,7 @@ def _lines(shape: KneeShape, frame: Frame) -> FloatImage:
     for lines, width_mm, density in ((shape.dishes, 0.9, 0.055), (shape.scars, 0.7, 0.030), (shape.walls, 0.6, 0.040)):
         squared = np.full((y.size, x.size), np.inf, dtype=np.float32)
         for line in lines:
-            for start, end in zip(line[:-1], line[1:], strict=True):
+            for start, end in pairwise(line):
                 np.minimum(squared, _squared_distance(x, y, tuple(start), tuple(end)), out=squared)
         total += np.float32(density) * np.exp(-frame.enlarged(squared) / np.float32(width_mm**2))
     return total

@@ -41,7 +41,7 @@ def export_onnx(network: KneeNetwork) -> bytes:
         (knees, 5, 7, 9) and `embedding` (knees, features), any number of knees, weights inside.
     """
     # Contiguous, not channels last: the exporter would write the layout of the training machine into the graph.
-    network = network.cpu().eval().to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    network = network.cpu().eval().to(memory_format=torch.contiguous_format)
     buffer = io.BytesIO()
     with warnings.catch_warnings():
         # The exporter warns about its own internals on every call.
@@ -59,7 +59,7 @@ def export_onnx(network: KneeNetwork) -> bytes:
     if program is None:
         msg = "torch.onnx.export gave no program. Install the versions named in constraints.txt."
         raise ReleaseError(msg)
-    program.save(buffer, external_data=False)
+    program.save(buffer, external_data=False)  # type: ignore[arg-type]  # a buffer works; torch annotates paths
     return buffer.getvalue()
 
 

@@ -52,7 +52,8 @@ class KneeNetwork(nn.Module):
             backbone, pretrained=False, in_chans=1, num_classes=0, global_pool="", drop_path_rate=drop_path
         )
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(self.backbone.num_features, KL_CLASSES)
+        features: int = self.backbone.num_features  # type: ignore[assignment]  # timm sets it, torch cannot know
+        self.head = nn.Linear(features, KL_CLASSES)
 
     def forward(self, crops: torch.Tensor) -> torch.Tensor:
         """KL logits (knees, 5) of crops (knees, 1, 208, 288) float32 as `crop.network_input` makes them."""

@@ -69,4 +69,4 @@ def standardise(crop: FloatImage) -> FloatImage:
     spread = float(clipped.std())
     if spread < _FLAT:
         return np.zeros_like(crop)
-    return ((clipped - clipped.mean()) / np.float32(spread)).astype(np.float32)
+    return np.asarray((clipped - clipped.mean()) / np.float32(spread), dtype=np.float32)

@@ -1,1 +1,1 @@
-"""."""
+"""Gets films in and results out. Nothing here reaches torch."""

@@ -42,7 +42,9 @@ def test_one_file_gives_exactly_one_json_object_and_nothing_else(film: Path) -> 
 
 def test_several_files_give_json_lines_and_one_unreadable_one_status_1(film: Path, tmp_path: Path) -> None:
     (tmp_path / "text.dcm").write_text("no film")
-    done = kneeoa("grade", film, tmp_path / "text.dcm", tmp_path / "none.dcm", "--json", "--report", tmp_path / "r.json")
+    done = kneeoa(
+        "grade", film, tmp_path / "text.dcm", tmp_path / "none.dcm", "--json", "--report", tmp_path / "r.json"
+    )
     assert done.returncode == 1
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert [line["refusal"] and line["refusal"]["code"] for line in lines] == [None, "not_dicom", "unreadable_file"]

@@ -23,7 +23,10 @@ FOLDERS = ("model", "training", "serving", "configs", "datasets")
 MAX_LINES = 400
 VAGUE_NAMES = {"utils", "util", "helpers", "common", "base", "manager"}
 CODE = sorted(
-    path for folder in (*FOLDERS, "src/kneeoa") for path in (ROOT / folder).rglob("*.py") if "releases" not in path.parts
+    path
+    for folder in (*FOLDERS, "src/kneeoa")
+    for path in (ROOT / folder).rglob("*.py")
+    if "releases" not in path.parts
 )
 MODULES = [path for path in CODE if path.resolve() == path]
 """Each module once, under its real folder, not through the links of src/kneeoa."""
@@ -96,7 +99,9 @@ def test_everything_public_has_a_docstring() -> None:
 
 def test_no_path_of_a_machine_stands_in_the_sources() -> None:
     # In pieces, so that this file does not match itself.
-    machine = re.compile(r"(?<![\w.~*-])/(?:" + "|".join(("ro" + "ot", "wo" + "rk", "ho" + "me", "Us" + "ers")) + r")/\w")
+    machine = re.compile(
+        r"(?<![\w.~*-])/(?:" + "|".join(("ro" + "ot", "wo" + "rk", "ho" + "me", "Us" + "ers")) + r")/\w"
+    )
     places = [ROOT / place for place in (*FOLDERS, "src", "tests", "docs", ".ci")]
     files = [path for place in places for path in place.rglob("*")] + list(ROOT.glob("*"))
     text = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".cff", ""}

@@ -32,7 +32,7 @@ def suite(pytester: pytest.Pytester) -> pytest.Pytester:
 def test_skip_fails_in_ci_unless_gpu_or_soak(suite: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CI", "true")
     result = suite.runpytest_inprocess()
-    result.assert_outcomes(passed=1, failed=1, skipped=2, xfailed=1)
+    result.assert_outcomes(passed=1, errors=1, skipped=2, xfailed=1)  # a mark skips in setup
     result.stdout.fnmatch_lines(["*no scanner here*only tests marked gpu or soak may be skipped*"])
     assert result.ret == pytest.ExitCode.TESTS_FAILED
 

@@ -33,7 +33,8 @@ Item = Mapping[Hashable, object]
 
 def as_square(value: object) -> FloatImage:
     """The (288, 288) array behind a MONAI item's image, whether tensor or array."""
-    return np.asarray(value, dtype=np.float32)[0]
+    square: FloatImage = np.asarray(value, dtype=np.float32)[0]
+    return square
 
 
 class _RandomSquared(RandomizableTransform, MapTransform):
@@ -63,7 +64,7 @@ class RandWashedOutd(_RandomSquared):
         """Gain 0.4-1.6 about a level that is bright, dark or between."""
         gain = self.R.uniform(0.4, 1.6)
         level = self.R.uniform(0.2, 1.1)
-        return (square - square.mean()) * np.float32(gain) + np.float32(level)
+        return np.asarray((square - square.mean()) * np.float32(gain) + np.float32(level))
 
 
 class RandJpegd(_RandomSquared):

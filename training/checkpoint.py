@@ -117,7 +117,7 @@ class LastCheckpoint:
 
     def _if_due(self, engine: Engine) -> None:
         # Not at an epoch's last iteration: resuming there would skip its validation.
-        inside = engine.state.iteration % engine.state.epoch_length != 0
+        inside = engine.state.iteration % (engine.state.epoch_length or 1) != 0
         if inside and time.monotonic() - self._saved_at >= self.seconds:
             self.save(engine)
 

@@ -78,7 +78,7 @@ class LoadSquared(MapTransform):
         return item
 
 
-class SeededCacheDataset(CacheDataset):  # type: ignore[misc]  # MONAI is not typed
+class SeededCacheDataset(CacheDataset):
     """MONAI's CacheDataset whose random transforms are seeded by (seed, epoch, index).
 
     Args:
@@ -92,14 +92,15 @@ class SeededCacheDataset(CacheDataset):  # type: ignore[misc]  # MONAI is not ty
         items = [{IMAGE: knee, LABEL: knee.kl} for knee in knees]
         super().__init__(items, Compose([LoadSquared(), *transform.transforms]), num_workers=2, progress=False)
 
-    def __getitem__(self, key: Key) -> object:
+    def __getitem__(self, key: Key) -> Mapping[Hashable, object]:
         """The item of (epoch, index), the same whoever asks."""
         epoch, index = key
         seeds = np.random.SeedSequence([self.seed, epoch, index]).generate_state(len(self.transform.transforms))
         for transform, seed in zip(self.transform.transforms, seeds, strict=True):
             if isinstance(transform, RandomizableTransform):
                 transform.set_random_state(seed=int(seed))
-        return super().__getitem__(index)
+        item: Mapping[Hashable, object] = super().__getitem__(index)
+        return item
 
 
 class EndlessBatches(Sampler[list[Key]]):

@@ -31,7 +31,15 @@ from monai.inferers import SimpleInferer
 
 from kneeoa.configs.schema import OptimizerConfig, TrainConfig
 from kneeoa.model.network import KneeNetwork, load_imagenet_weights
-from kneeoa.training.checkpoint import BEST, LAST, LastCheckpoint, RandomState, best_weights, remove_torn, save_atomically
+from kneeoa.training.checkpoint import (
+    BEST,
+    LAST,
+    LastCheckpoint,
+    RandomState,
+    best_weights,
+    remove_torn,
+    save_atomically,
+)
 from kneeoa.training.loaders import EndlessBatches, fit_and_held, judge_loader, train_loader
 from kneeoa.training.losses import SoftOrdinalLoss
 from kneeoa.training.metrics import kl_metrics
@@ -41,7 +49,7 @@ KEY_METRIC = "score"
 """What chooses the checkpoint: the mean of quadratic weighted kappa and accuracy on `held`."""
 
 
-class AutocastInferer(SimpleInferer):  # type: ignore[misc]  # MONAI is not typed
+class AutocastInferer(SimpleInferer):
     """MONAI's inferer under bfloat16 autocast, for processors; on CUDA the trainer's own AMP does it."""
 
     def __init__(self, enabled: bool) -> None:

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kneeoa import __version__
 from kneeoa.model.errors import KneeOAError
 from kneeoa.model.radiograph import Side
+
+if TYPE_CHECKING:
+    from kneeoa.model.grades import FilmGrades
 
 app = typer.Typer(
     name="kneeoa",
@@ -80,13 +84,12 @@ def grade(
     raise typer.Exit(1 if any(r.refusal is not None and r.refusal.is_read_error for r in reports) else 0)
 
 
-def _print_table(reports: list[object]) -> None:
+def _print_table(reports: Sequence[FilmGrades]) -> None:
     from rich.console import Console
 
-    from kneeoa.model.grades import FilmGrades
     from kneeoa.serving.results.table import results_table
 
-    Console().print(results_table([r for r in reports if isinstance(r, FilmGrades)]))
+    Console().print(results_table(reports))
 
 
 @app.command()

@@ -31,7 +31,11 @@ from kneeoa.model.radiograph import Side
 
 REPEATS = 15
 ROWS, COLUMNS = 3000, 2500
-SYNTAXES = {"uncompressed": "1.2.840.10008.1.2.1", "RLE": "1.2.840.10008.1.2.5", "JPEG lossless": "1.2.840.10008.1.2.4.70"}
+SYNTAXES = {
+    "uncompressed": "1.2.840.10008.1.2.1",
+    "RLE": "1.2.840.10008.1.2.5",
+    "JPEG lossless": "1.2.840.10008.1.2.4.70",
+}
 
 
 def median_ms(job: Callable[[], object], repeats: int = REPEATS) -> float:

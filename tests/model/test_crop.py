@@ -23,7 +23,7 @@ from kneeoa.model.radiograph import FloatImage, Side
 def blob(rows: int, columns: int, row: float, column: float, radius: float) -> FloatImage:
     """A bright disc with soft edges on a dark film."""
     r, c = np.mgrid[0:rows, 0:columns]
-    return np.exp(-((r - row) ** 2 + (c - column) ** 2) / (2 * radius**2)).astype(np.float32)
+    return np.asarray(np.exp(-((r - row) ** 2 + (c - column) ** 2) / (2 * radius**2)), dtype=np.float32)
 
 
 def centre_of_mass(picture: FloatImage) -> tuple[float, float]:

@@ -40,7 +40,9 @@ def test_the_knee_is_known_in_several_spellings(part: str) -> None:
     assert code(replace(FILM, body_part=part)) is None
 
 
-@pytest.mark.parametrize("view", ["LL", "RL", "LATERAL", "OBLIQUE", "SKYLINE", "LLO", "AP OBLIQUE", "PA LATERAL", "AXIAL"])
+@pytest.mark.parametrize(
+    "view", ["LL", "RL", "LATERAL", "OBLIQUE", "SKYLINE", "LLO", "AP OBLIQUE", "PA LATERAL", "AXIAL"]
+)
 def test_other_views_are_not_frontal(view: str) -> None:
     assert code(replace(FILM, facts=FilmFacts("x", view=view))) is ReasonCode.NOT_FRONTAL
 

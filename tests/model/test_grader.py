@@ -82,7 +82,9 @@ def test_a_left_knee_gets_the_grade_of_its_mirror_image(grader: KneeGrader, knee
 
 def test_inverted_grey_values_do_not_change_the_grade(grader: KneeGrader, knee: Radiograph) -> None:
     inverted = replace(knee, pixels=1 - knee.pixels)
-    assert kl_of(grader.grade(inverted)).probabilities == pytest.approx(kl_of(grader.grade(knee)).probabilities, abs=1e-3)
+    assert kl_of(grader.grade(inverted)).probabilities == pytest.approx(
+        kl_of(grader.grade(knee)).probabilities, abs=1e-3
+    )
 
 
 def test_an_unknown_side_stays_unknown_and_is_flagged(grader: KneeGrader, knee: Radiograph) -> None:

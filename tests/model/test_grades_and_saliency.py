@@ -48,8 +48,9 @@ def maps() -> np.ndarray:
 
 def test_the_heat_map_lies_where_the_grade_was_seen_and_is_mirrored_back_for_left_knees() -> None:
     right, left = heat_map(maps(), 3, Side.RIGHT), heat_map(maps(), 3, Side.LEFT)
-    row, column = np.unravel_index(right.argmax(), right.shape)
-    assert (row, column) == (pytest.approx(BAND_TOP + 208 * 1.5 / 7, abs=4), pytest.approx(288 * 1.5 / 9, abs=4))
+    row, column = (float(place) for place in np.unravel_index(right.argmax(), right.shape))
+    assert row == pytest.approx(BAND_TOP + 208 * 1.5 / 7, abs=4)
+    assert column == pytest.approx(288 * 1.5 / 9, abs=4)
     assert np.array_equal(left, right[:, ::-1])
     assert not right[:BAND_TOP].any()
     assert right.shape == (SQUARE, SQUARE)

@@ -59,7 +59,7 @@ def test_a_named_file_is_kept_even_where_it_does_not_exist(tmp_path: Path) -> No
 
 
 def test_every_file_gets_one_report_in_order(reports: list[FilmGrades]) -> None:
-    assert [os.path.basename(r.film.source) for r in reports] == ["film.dcm", "notes.txt", "film.png"]
+    assert [Path(r.film.source).name for r in reports] == ["film.dcm", "notes.txt", "film.png"]
     assert reports[0].refusal is None
     assert [r.refusal.code for r in reports[1:] if r.refusal] == [
         ReasonCode.NOT_DICOM,
@@ -81,7 +81,7 @@ def test_readable_films_get_an_overlay_each_even_with_the_same_name(reports: lis
 
 
 def test_the_table_shows_grades_and_reasons(reports: list[FilmGrades]) -> None:
-    console = Console(width=200, record=True, file=open(os.devnull, "w"))  # noqa: SIM115 - closed with the console
+    console = Console(width=200, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115 - closed below
     with console.file:
         console.print(results_table(reports))
         text = console.export_text()

@@ -7,6 +7,7 @@ import pytest
 
 from kneeoa.configs.schema import AugmentConfig
 from kneeoa.model.crop import BAND_ROWS, SQUARE, network_input
+from kneeoa.model.radiograph import FloatImage
 from kneeoa.training.augment import (
     RandCollimatord,
     RandJpegd,
@@ -19,9 +20,9 @@ from kneeoa.training.augment import (
 from kneeoa.training.counterexamples import KINDS
 
 
-def square() -> np.ndarray:
+def square() -> FloatImage:
     rows, columns = np.mgrid[0:SQUARE, 0:SQUARE] / SQUARE
-    return (0.2 + 0.6 * np.sin(3 * rows) * np.exp(-((columns - 0.4) ** 2) * 8)).astype(np.float32)
+    return np.asarray(0.2 + 0.6 * np.sin(3 * rows) * np.exp(-((columns - 0.4) ** 2) * 8), dtype=np.float32)
 
 
 @pytest.mark.parametrize("transform", [RandWashedOutd, RandJpegd, RandCollimatord, RandMarkerd])

@@ -13,7 +13,7 @@ from kneeoa.configs.schema import load_config
 from kneeoa.datasets.splits import is_held
 from kneeoa.model.crop import BAND_ROWS, SQUARE
 from kneeoa.model.errors import DatasetError
-from kneeoa.training.augment import train_transform
+from kneeoa.training.augment import IMAGE, train_transform
 from kneeoa.training.loaders import (
     EndlessBatches,
     SeededCacheDataset,
@@ -39,7 +39,7 @@ def test_augmentation_depends_on_seed_epoch_and_index_alone(tiny_config: Path) -
     other = SeededCacheDataset(fit, train_transform(config.augment), seed=6)
     for _ in range(3):
         two[(7, 0)]
-    images = [np.asarray(d[k]["image"]) for d, k in ((one, (2, 3)), (two, (2, 3)), (one, (3, 3)), (other, (2, 3)))]
+    images = [np.asarray(d[k][IMAGE]) for d, k in ((one, (2, 3)), (two, (2, 3)), (one, (3, 3)), (other, (2, 3)))]
     assert images[0].shape == (1, BAND_ROWS, SQUARE)
     assert np.array_equal(images[0], images[1])
     assert not np.array_equal(images[0], images[2])

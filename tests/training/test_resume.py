@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -70,11 +69,11 @@ def test_a_failed_write_leaves_the_old_checkpoint_whole(tmp_path: Path) -> None:
     with pytest.raises(Exception, match=r"pickle|serial"):
         save_atomically({"a": lambda: None}, path)
     assert torch.equal(torch.load(path, weights_only=True)["a"], torch.ones(3))
-    assert os.listdir(tmp_path) == ["last.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
 
 
 def test_what_a_killed_write_left_is_removed(tmp_path: Path) -> None:
     (tmp_path / ".last.pt.x1").write_bytes(b"half")
     (tmp_path / "last.pt").write_bytes(b"whole")
     remove_torn(tmp_path)
-    assert os.listdir(tmp_path) == ["last.pt"]
+    assert [path.name for path in tmp_path.iterdir()] == ["last.pt"]
