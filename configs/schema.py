@@ -15,12 +15,22 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class AttributionConfig(_Section):
+    """Whose work the data are: it goes into `release.json` word for word."""
+
+    name: str
+    reference: str
+    licence: str
+    note: str = ""
+
+
 class DataConfig(_Section):
     """Where the graded knees are. `root` is a folder of splits for `folders`, a CSV or Parquet file for `table`."""
 
     format: Literal["folders", "table"] = "folders"
     root: Path
     train_split: str = "train"
+    attribution: AttributionConfig | None = None
     workers: int = Field(default=1, ge=0, le=64, description="loader processes beside the trainer")
 
 

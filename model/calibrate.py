@@ -11,9 +11,14 @@ from kneeoa.model.grades import KL_GRADES, OA_FROM_GRADE, KLGrade
 
 
 class DecisionRule(StrEnum):
-    """How five probabilities become one grade; chosen on `held`, stored in the release."""
+    """How five probabilities become one grade; chosen on `held`, stored in the release.
+
+    Each is the Bayes rule of a loss: `ARGMAX` of being wrong at all, `MEDIAN` of the absolute error, and
+    `ROUNDED_EXPECTED` of the squared error.
+    """
 
     ARGMAX = "argmax"
+    MEDIAN = "median"
     ROUNDED_EXPECTED = "rounded_expected"
 
 
@@ -39,6 +44,8 @@ def decide(rows: npt.NDArray[np.float64], rule: DecisionRule) -> npt.NDArray[np.
     """(knees, 5) probabilities -> (knees,) grades 0-4."""
     if rule is DecisionRule.ARGMAX:
         return np.asarray(rows.argmax(axis=1), dtype=np.int64)
+    if rule is DecisionRule.MEDIAN:
+        return np.asarray((np.cumsum(rows, axis=1) < 0.5).sum(axis=1).clip(max=len(KL_GRADES) - 1), dtype=np.int64)
     # floor(x + 0.5): numpy's own rounding would send 0.5 and 2.5 to the even grade.
     return np.floor(rows @ np.arange(len(KL_GRADES)) + 0.5).astype(np.int64)
 

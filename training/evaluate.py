@@ -19,8 +19,8 @@ from kneeoa.training.metrics import (
     Grades,
     Probabilities,
     calibration_floor,
-    expected_calibration_error,
     kl_metrics,
+    top_label_calibration,
 )
 from kneeoa.training.report import plot_confusion, plot_reliability
 
@@ -89,9 +89,7 @@ def metrics_with_intervals(
 
 
 def _all_metrics(rows: Probabilities, truth: Grades, grades: Grades) -> dict[str, float]:
-    confidence = rows[np.arange(len(rows)), grades]
-    ece = expected_calibration_error(confidence, grades == truth)
-    return kl_metrics(rows, truth, grades) | {"ece": ece}
+    return kl_metrics(rows, truth, grades) | {"ece": top_label_calibration(rows, truth)}
 
 
 def evaluate(release: str | Path, data: Path, out: Path, split: str = "val") -> dict[str, Interval | float]:
@@ -109,7 +107,7 @@ def evaluate(release: str | Path, data: Path, out: Path, split: str = "val") -> 
     knees = read_judged(data, split)
     rows, grades = predict(KneeGrader.load(release), knees)
     truth = np.array([knee.kl for knee in knees], dtype=np.int64)
-    confidence = rows[np.arange(len(rows)), grades]
+    confidence = rows.max(axis=1)
     found: dict[str, Interval | float] = {"knees": float(len(knees))}
     found |= metrics_with_intervals(rows, truth, grades, [knee.subject for knee in knees])
     found["ece_floor"] = calibration_floor(confidence)
@@ -117,7 +115,7 @@ def evaluate(release: str | Path, data: Path, out: Path, split: str = "val") -> 
     (out / "metrics.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     _write_predictions(knees, rows, out / "predictions.csv")
     plot_confusion(truth, grades, out / "confusion.png")
-    plot_reliability(confidence, np.asarray(grades == truth), out / "reliability.png")
+    plot_reliability(confidence, np.asarray(rows.argmax(axis=1) == truth), out / "reliability.png")
     return found
 
 

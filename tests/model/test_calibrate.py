@@ -32,10 +32,19 @@ def test_softening_makes_the_network_less_sure() -> None:
     assert probabilities(logits, 2.0).max() < probabilities(logits, 1.0).max()
 
 
-def test_the_two_rules_differ_where_they_should() -> None:
-    row = np.array([[0.4, 0.0, 0.2, 0.2, 0.2]])
+def test_the_three_rules_differ_where_they_should() -> None:
+    row = np.array([[0.4, 0.15, 0.0, 0.15, 0.3]])
     assert decide(row, DecisionRule.ARGMAX).tolist() == [0]
+    assert decide(row, DecisionRule.MEDIAN).tolist() == [1]
     assert decide(row, DecisionRule.ROUNDED_EXPECTED).tolist() == [2]
+
+
+@given(logits=logit_rows)
+def test_the_median_grade_has_the_least_expected_absolute_error(logits: np.ndarray) -> None:
+    rows = probabilities(logits, 1.0)
+    cost = rows @ np.abs(np.arange(5)[:, None] - np.arange(5)[None])
+    chosen = np.take_along_axis(cost, decide(rows, DecisionRule.MEDIAN)[:, None], 1)[:, 0]
+    assert chosen == pytest.approx(cost.min(axis=1), abs=1e-9)
 
 
 def test_an_expected_grade_on_the_half_is_rounded_up() -> None:

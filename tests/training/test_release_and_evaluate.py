@@ -143,8 +143,10 @@ def test_temperature_undoes_overconfidence() -> None:
 
 
 def test_the_rule_that_judges_better_on_held_is_chosen() -> None:
-    rows = np.tile([0.4, 0.0, 0.2, 0.2, 0.2], (20, 1))
+    # argmax 0, median 1, rounded expected 2
+    rows = np.tile([0.4, 0.15, 0.0, 0.15, 0.3], (20, 1))
     assert choose_rule(rows, np.array([0, 0, 0, 1, 4] * 4)) is DecisionRule.ARGMAX
+    assert choose_rule(rows, np.array([1, 1, 1, 0, 2] * 4)) is DecisionRule.MEDIAN
     assert choose_rule(rows, np.array([2, 2, 2, 1, 3] * 4)) is DecisionRule.ROUNDED_EXPECTED
 
 
