@@ -15,7 +15,8 @@ from pydicom.dataset import Dataset
 
 from kneeoa.datasets.phantom_anatomy import FRAME_MM, GRADE_LOOKS, JOINT_LEVEL, PLATEAU_MM, Points, knee_shape
 from kneeoa.datasets.phantom_dicom import FilmHeader, Photometric, dx_dataset
-from kneeoa.datasets.phantom_rendering import Frame, render_knee, with_marker
+from kneeoa.datasets.phantom_frame import Frame, with_marker
+from kneeoa.datasets.phantom_rendering import render_knee
 from kneeoa.model.radiograph import FloatImage, Side
 
 DEFAULT_SIZE = (1200, 1200)

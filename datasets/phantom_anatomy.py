@@ -153,6 +153,7 @@ def knee_shape(grade: int, rng: np.random.Generator) -> KneeShape:
     for bone, margin, direction, weight in _MARGINS:
         size = look.osteophyte_mm * weight * rng.uniform(0.85, 1.15)
         bones[bone] = _lip(bones[bone], _millimetres((margin,))[0], np.array(direction), size)
+    bones["femur"] = _grind(bones["femur"], bones["tibia"][tibia_edge])
     edges = bones["femur"][femur_edge], bones["tibia"][tibia_edge]
     sunk = [_sink(_open(_millimetres(line)), look.wear_mm) for line in _DISHES]
     return KneeShape(
@@ -221,7 +222,7 @@ def _sink(line: Points, wear_mm: float) -> Points:
 
 
 def _seat(femur: Points, femur_edge: Points, tibia_edge: Points, look: GradeLook) -> Points:
-    """Lowers and tilts the femur until both compartments have their width, and grinds it where it would overlap."""
+    """Lowers and tilts the femur until both compartments have their width."""
     # Bone on bone is a length of contact, not a point: the condyle sinks a little and its surface is ground flat.
     medial_goal = look.medial_mm if look.medial_mm > 0.0 else -1.0
     low = tilt = 0.0
@@ -231,12 +232,16 @@ def _seat(femur: Points, femur_edge: Points, tibia_edge: Points, look: GradeLook
         medial = _gaps(edge, tibia_edge, MEDIAL_WINDOW_MM).min() - medial_goal
         low += (lateral + medial) / 2
         tilt += (medial - lateral) / 47.0  # the windows' middles are 47 mm apart
-    placed = _tilted(femur, low, tilt)
-    over = np.abs(placed[:, 0]) < 36.0
-    floor = edge_at(tibia_edge, placed[:, 0])
-    ground = over & (placed[:, 1] > floor) & (placed[:, 1] < 30.0)
-    placed[ground, 1] = floor[ground]
-    return placed
+    return _tilted(femur, low, tilt)
+
+
+def _grind(femur: Points, tibia_edge: Points) -> Points:
+    """Bone on bone wears the femur away where it would overlap the tibia."""
+    floor = edge_at(tibia_edge, femur[:, 0])
+    over = (np.abs(femur[:, 0]) < 36.0) & (np.abs(femur[:, 1]) < 30.0)
+    ground = femur.copy()
+    ground[over, 1] = np.minimum(femur[over, 1], floor[over])
+    return ground
 
 
 def _tilted(points: Points, low: float, tilt: float) -> Points:
@@ -246,7 +251,8 @@ def _tilted(points: Points, low: float, tilt: float) -> Points:
 
 def _lip(outline: Points, margin: Points, direction: Points, size_mm: float) -> Points:
     near = np.exp(-((outline - margin) ** 2).sum(axis=1) / (1.6 + 0.3 * size_mm) ** 2)
-    return outline + size_mm * near[:, None] * direction
+    lipped: Points = outline + size_mm * near[:, None] * direction
+    return lipped
 
 
 def _gaps(femur_edge: Points, tibia_edge: Points, window: tuple[float, float]) -> Points:

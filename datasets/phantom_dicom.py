@@ -128,6 +128,7 @@ def _anatomy_and_view(dataset: Dataset, header: FilmHeader) -> None:
     dataset.ViewCodeSequence = [view]
     # As displayed: to image right lies the patient's left (of a lateral: his front), down lie the feet.
     dataset.PatientOrientation = ["L" if frontal else "A", "F"]
+    dataset.PositionerType = "NONE"
     dataset.AcquisitionContextSequence = []
 
 

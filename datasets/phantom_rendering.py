@@ -6,64 +6,11 @@ bone bright, air dark.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import pairwise
-from types import MappingProxyType
-
 import numpy as np
-from PIL import Image, ImageDraw
 
-from kneeoa.datasets.phantom_anatomy import FRAME_MM, KneeShape, Points
-from kneeoa.model.radiograph import FloatImage, Side
-
-_COARSE = 4
-"""Distances are smooth: they are taken on every fourth pixel and interpolated."""
-_LETTER_MM = (4.5, 7.0)
-# Strokes from (across, down) to (across, down), as fractions of the letter.
-_LETTERS = MappingProxyType(
-    {
-        Side.LEFT: (((0.0, 0.0), (0.0, 1.0)), ((0.0, 1.0), (1.0, 1.0))),
-        Side.RIGHT: (
-            *(((0.0, 1.0), (0.0, 0.0)), ((0.0, 0.0), (0.8, 0.0)), ((0.8, 0.0), (1.0, 0.25)), ((1.0, 0.25), (0.8, 0.5))),
-            *(((0.8, 0.5), (0.0, 0.5)), ((0.5, 0.5), (1.0, 1.0))),
-        ),
-    }
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Frame:
-    """Where a knee lies on a film.
-
-    Attributes:
-        rows: of the film.
-        columns: of the film.
-        joint_centre: (row, column) in pixels; the centre of the top-left pixel is (0, 0).
-        pixel_spacing_mm: millimetres per pixel, both ways.
-    """
-
-    rows: int
-    columns: int
-    joint_centre: tuple[float, float]
-    pixel_spacing_mm: float
-
-    def pixels(self, points: Points) -> Points:
-        """Millimetres (x, y) from the joint centre as film pixels (row, column)."""
-        return points[..., ::-1] / self.pixel_spacing_mm + self.joint_centre
-
-    def axes_mm(self, step: int = 1) -> tuple[FloatImage, FloatImage]:
-        """Columns x (1, columns / step) and rows y (rows / step, 1) of every `step`-th pixel block's middle, in millimetres."""
-        row, column = self.joint_centre
-        y = (np.arange(-(-self.rows // step)) + 0.5) * step - 0.5 - row
-        x = (np.arange(-(-self.columns // step)) + 0.5) * step - 0.5 - column
-        scale = np.float32(self.pixel_spacing_mm)
-        return x[None, :].astype(np.float32) * scale, y[:, None].astype(np.float32) * scale
-
-    def enlarged(self, coarse: FloatImage) -> FloatImage:
-        """A map on blocks of `_COARSE` pixels, interpolated to the film's size."""
-        size = (coarse.shape[1] * _COARSE, coarse.shape[0] * _COARSE)
-        full = np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC))
-        return full[: self.rows, : self.columns]
+from kneeoa.datasets.phantom_anatomy import KneeShape
+from kneeoa.datasets.phantom_frame import Frame, depth_mm, squared_distance_mm
+from kneeoa.model.radiograph import FloatImage
 
 
 def render_knee(shape: KneeShape, frame: Frame, sclerosis: float, rng: np.random.Generator) -> FloatImage:
@@ -84,7 +31,9 @@ def render_knee(shape: KneeShape, frame: Frame, sclerosis: float, rng: np.random
     grain = _texture(spectrum, frame, (0.20, 0.24), (0.9, 1.1))
     clouds = _texture(spectrum[::-1], frame, (3.0, 4.0), (13.0, 14.0))
     absorption = _soft_tissue(frame, rng) * (1 + np.float32(0.02) * clouds)
-    femur, tibia, fibula, patella = (_depth(frame, o) for o in (shape.femur, shape.tibia, shape.fibula, shape.patella))
+    femur, tibia, fibula, patella = (
+        depth_mm(frame, o) for o in (shape.femur, shape.tibia, shape.fibula, shape.patella)
+    )
     # Trabeculae show where the bone is loaded, and not everywhere alike.
     seen = np.clip(np.float32(0.9) + np.float32(0.28) * clouds, 0.25, 1.6)
     trabeculae = 1 + seen * (np.float32(0.050) * streaks + np.float32(0.045) * grain) + np.float32(0.04) * clouds
@@ -103,56 +52,11 @@ def render_knee(shape: KneeShape, frame: Frame, sclerosis: float, rng: np.random
     return _exposed(absorption, frame, rng)
 
 
-def with_marker(pixels: FloatImage, side: Side, frame: Frame) -> FloatImage:
-    """A copy with a lead letter on the knee's lateral side above, where technicians lay it.
-
-    Args:
-        pixels: (rows, columns) float32 in [0, 1], as displayed: after mirroring.
-        side: which letter; a right knee's lateral side is at image left.
-        frame: the film, its joint centre as displayed.
-    """
-    strokes = np.array(_LETTERS[side]) * (_LETTER_MM[0], _LETTER_MM[1])
-    left = -43.0 if side is Side.RIGHT else 43.0 - _LETTER_MM[0]
-    points = frame.pixels(strokes + np.array((left, -43.0)))
-    # Where the film ends before the letter's place does, the letter moves in.
-    points += np.maximum(0.0, 2.0 - points.min(axis=(0, 1)))
-    points -= np.maximum(0.0, points.max(axis=(0, 1)) - np.array((frame.rows - 3.0, frame.columns - 3.0)))
-    mask = Image.new("L", (frame.columns, frame.rows))
-    pen = ImageDraw.Draw(mask)
-    for start, end in points:
-        pen.line([start[1], start[0], end[1], end[0]], fill=255, width=max(1, round(1.0 / frame.pixel_spacing_mm)))
-    return np.maximum(pixels, np.asarray(mask, dtype=np.float32) * np.float32(0.97 / 255))
-
-
-def _depth(frame: Frame, outline: Points) -> FloatImage:
-    """(rows, columns) float32: millimetres below the surface, negative outside."""
-    x, y = frame.axes_mm(_COARSE)
-    squared = np.full((y.size, x.size), np.inf, dtype=np.float32)
-    inside = np.zeros(squared.shape, dtype=bool)
-    margin = FRAME_MM / 2
-    for (x0, y0), (x1, y1) in zip(outline, np.roll(outline, -1, axis=0), strict=True):
-        straddles = ((y > y0) != (y > y1)).ravel()
-        if straddles.any():
-            rows = y[straddles]
-            inside[straddles] ^= x < (x1 - x0) * (rows - y0) / (y1 - y0) + x0
-        if max(y0, y1) > y[0, 0] - margin and min(y0, y1) < y[-1, 0] + margin:
-            np.minimum(squared, _squared_distance(x, y, (x0, y0), (x1, y1)), out=squared)
-    depth = np.sqrt(squared)
-    return frame.enlarged(np.where(inside, depth, -depth).astype(np.float32))
-
-
-def _squared_distance(x: FloatImage, y: FloatImage, start: tuple[float, float], end: tuple[float, float]) -> FloatImage:
-    dx, dy = np.float32(end[0] - start[0]), np.float32(end[1] - start[1])
-    from_x, from_y = x - np.float32(start[0]), y - np.float32(start[1])
-    along = np.clip((from_x * dx + from_y * dy) / max(dx * dx + dy * dy, np.float32(1e-9)), 0, 1)
-    away: FloatImage = (from_x - along * dx) ** 2 + (from_y - along * dy) ** 2
-    return away
-
-
 def _body(depth: FloatImage, radius_mm: float) -> FloatImage:
     """Chord through a body with rounded edges, 0 at the outline and 1 from `radius_mm` inwards."""
     into = np.clip(depth / np.float32(radius_mm), 0, 1)
-    return np.sqrt(into * (2 - into))
+    chord: FloatImage = np.sqrt(into * (2 - into))
+    return chord
 
 
 def _shell(depth: FloatImage, thickness_mm: float, density: FloatImage | float) -> FloatImage:
@@ -167,7 +71,8 @@ def _soft_tissue(frame: Frame, rng: np.random.Generator) -> FloatImage:
     level = np.clip(y, -90, 90)
     girth = rng.uniform(49.0, 53.0) - 0.085 * level
     across = np.clip(1 - ((x - rng.uniform(-2.0, 1.0)) / girth) ** 2, 0, None)
-    return (0.015 + (0.36 - 0.0012 * level) * across**0.7).astype(np.float32)
+    tissue: FloatImage = (0.015 + (0.36 - 0.0012 * level) * across**0.7).astype(np.float32)
+    return tissue
 
 
 def _subchondral(femur: FloatImage, tibia: FloatImage, frame: Frame, sclerosis: float) -> FloatImage:
@@ -190,14 +95,10 @@ def _subchondral(femur: FloatImage, tibia: FloatImage, frame: Frame, sclerosis: 
 
 def _lines(shape: KneeShape, frame: Frame) -> FloatImage:
     """Edges seen through the bones."""
-    x, y = frame.axes_mm(_COARSE)
     total = np.zeros((frame.rows, frame.columns), dtype=np.float32)
     for lines, width_mm, density in ((shape.dishes, 0.9, 0.055), (shape.scars, 0.7, 0.030), (shape.walls, 0.6, 0.040)):
-        squared = np.full((y.size, x.size), np.inf, dtype=np.float32)
-        for line in lines:
-            for start, end in pairwise(line):
-                np.minimum(squared, _squared_distance(x, y, tuple(start), tuple(end)), out=squared)
-        total += np.float32(density) * np.exp(-frame.enlarged(squared) / np.float32(width_mm**2))
+        squared = squared_distance_mm(frame, lines, 4 * width_mm)
+        total += np.float32(density) * np.exp(-squared / np.float32(width_mm**2))
     return total
 
 
@@ -233,4 +134,5 @@ def _exposed(absorption: FloatImage, frame: Frame, rng: np.random.Generator) -> 
     blurred = np.fft.irfft2(np.fft.rfft2(wide) * _gaussian(larger, (0.13, 0.13)), s=wide.shape)
     film = blurred[pad:-pad, pad:-pad].astype(np.float32)
     contrast = np.float32(rng.uniform(0.97, 1.06))
-    return np.clip(contrast * film, 0.0, 1.0)
+    shown: FloatImage = np.clip(contrast * film, 0.0, 1.0)
+    return shown

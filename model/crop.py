@@ -44,6 +44,13 @@ class Square:
     size: float
     angle_degrees: float = 0.0
 
+    def enlarged(self, factor: int) -> Square:
+        """The same place on a film whose block means of `factor` x `factor` pixels this square was found on."""
+        # A block's centre is (factor - 1) / 2 pixels from its first pixel's centre.
+        shift = (factor - 1) / 2
+        row, column = self.centre_row * factor + shift, self.centre_column * factor + shift
+        return Square(row, column, self.size * factor, self.angle_degrees)
+
     def box(self) -> Box:
         """The report's box: the square before rotation."""
         half = self.size / 2

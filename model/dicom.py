@@ -69,6 +69,8 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _film(header: Header, facts: FilmFacts, user_side: Side | None) -> Radiograph:
+    if header.fault is not None:
+        raise header.fault
     geometry = checked_geometry(header)
     elements = header.elements
     pixels, remarks = displayed(stored_pixels(header, geometry), elements)

@@ -1,41 +1,39 @@
-"""Data elements as raw bytes that are decoded only where asked: nothing warns, nothing is trusted.
-
-pydicom's own conversion of values warns about, or stumbles over, much of what real archives hold; Python's warning
-filters belong to the whole process, so a thread-safe reader cannot silence them and must not cause them.
-"""
+"""The values of elements, decoded only where asked, and trusted in nothing."""
 
 from __future__ import annotations
 
+import io
 import math
 import struct
-from collections.abc import Mapping, MutableSequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from pydicom.dataelem import DataElement, RawDataElement
-    from pydicom.dataset import Dataset
+from kneeoa.model.dicom_walk import ITEM, UNDEFINED_LENGTH, Element, read_head, walk
+from kneeoa.model.errors import FilmError
 
+ITEM_TAGS = (
+    # Within items: code meaning, region modifiers, frame laterality, and the parts of a table.
+    *(0x00080104, 0x00082220, 0x00209072, 0x00283002, 0x00283006),
+)
 _STRUCT_CODES = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "OW": "H"}
 
 
 @dataclass(frozen=True, slots=True)
 class Elements:
-    """Raw elements of a data set or of one item of a sequence, by tag. Absent and unreadable values are the same."""
+    """Elements of a data set or of one item of a sequence, by tag. Absent and unreadable values are the same."""
 
-    raw: Mapping[int, RawDataElement | DataElement] = field(default_factory=dict)
+    found: Mapping[int, Element] = field(default_factory=dict)
 
     def __contains__(self, tag: int) -> bool:
-        return tag in self.raw
+        return tag in self.found
 
     def content(self, tag: int) -> bytes:
         """The value's bytes; empty where there are none."""
-        value = self.raw[tag].value if tag in self.raw else None
-        return bytes(value) if isinstance(value, bytes | bytearray) else b""
+        return self.found[tag].content if tag in self.found else b""
 
     def order(self, tag: int) -> str:
         """The value's byte order as struct and numpy write it, "<" or ">"."""
-        return "<" if getattr(self.raw.get(tag), "is_little_endian", True) else ">"
+        return self.found[tag].layout.order if tag in self.found else "<"
 
     def text(self, tag: int) -> str:
         """The first of the values as text, without padding; empty when absent.
@@ -52,8 +50,8 @@ class Elements:
             kind: its VR by the dictionary, for objects that do not say it ("US", "SS", "DS", "IS", ...).
         """
         content = self.content(tag)
-        vr = str(self.raw[tag].VR) if tag in self.raw else ""
-        code = _STRUCT_CODES.get(vr) or _STRUCT_CODES.get(kind if vr in {"None", "UN", "OB", "OW"} else vr)
+        vr = self.found[tag].vr if tag in self.found else ""
+        code = _STRUCT_CODES.get(vr) or _STRUCT_CODES.get(kind if vr in {"", "UN", "OB"} else vr)
         if code is None:
             return tuple(n for part in content.decode("latin-1").split("\\") for n in _number(part))
         if kind == "SS" and code == "H":
@@ -68,27 +66,24 @@ class Elements:
         return int(numbers[0]) if numbers and abs(numbers[0]) < 1 << 53 else None
 
     def items(self, tag: int) -> tuple[Elements, ...]:
-        """The items of a sequence; empty when there are none or they cannot be parsed."""
-        element = self.raw.get(tag)
-        if element is None:
-            return ()
-        value = element.value
-        if isinstance(value, bytes) and value:
-            from pydicom.values import convert_SQ
-
-            try:
-                value = convert_SQ(
-                    value,
-                    bool(getattr(element, "is_implicit_VR", True)),
-                    bool(getattr(element, "is_little_endian", True)),
-                )
-            except Exception:  # noqa: BLE001, RUF100 - any failure of a parser fed with hostile bytes
-                return ()
-        return tuple(_of_dataset(item) for item in value) if isinstance(value, MutableSequence) else ()
+        """The items of a sequence; empty when there are none or they cannot be walked."""
+        element = self.found.get(tag)
+        return () if element is None else _items(element)
 
 
-def _of_dataset(item: Dataset) -> Elements:
-    return Elements({int(tag): item.get_item(tag) for tag in item.keys()})  # noqa: SIM118 - a Dataset is no dict
+def _items(element: Element) -> tuple[Elements, ...]:
+    source = io.BytesIO(element.content)
+    items: list[Elements] = []
+    try:
+        while (head := read_head(source, element.layout)) is not None and head.tag == ITEM:
+            whole = head.length == UNDEFINED_LENGTH
+            body = source if whole else io.BytesIO(source.read(head.length))
+            found: dict[int, Element] = {}
+            walk(body, element.layout, lambda _tag: False, ITEM_TAGS, found)
+            items.append(Elements(found))
+    except FilmError:
+        return tuple(items)
+    return tuple(items)
 
 
 def _number(part: str) -> tuple[float, ...]:

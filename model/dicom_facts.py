@@ -86,12 +86,15 @@ def side_of(elements: Elements, user: Side | None) -> tuple[Side, SideSource, tu
     References:
         PS3.3 C.8.11.1 (Image Laterality), C.7.3.1 (Laterality), 10.5 and C.7.6.16.2.8 (anatomy, Frame Laterality).
     """
-    stated = elements.text(0x00200062) or elements.text(0x00200060) or _side_of_anatomy(elements)
-    stated = stated.upper()[:1]
+    places = (elements.text(0x00200062), elements.text(0x00200060), _side_of_anatomy(elements))
+    statements = [place.upper()[:1] for place in places if place.upper()[:1] in {"R", "L", "B"}]
+    stated = statements[0] if statements else ""
     said = user if user in {Side.LEFT, Side.RIGHT} else None
     if stated in {"R", "L"}:
         side = Side(stated)
-        return side, SideSource.TAG, (SIDE_CONFLICT,) if said is not None and said is not side else ()
+        # "Both" in the series and one side in the image is no contradiction.
+        others = {*statements, *([said.value] if said is not None else [])} - {"B", stated}
+        return side, SideSource.TAG, (SIDE_CONFLICT,) if others else ()
     flags = (BILATERAL,) if stated == "B" else ()
     if said is None:
         return Side.UNKNOWN, SideSource.NONE, flags

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.model.dicom_elements import Elements
+from kneeoa.model.dicom_header import OVERLAY_BIT_POSITIONS
 from kneeoa.model.dicom_window import CLIPPED, PERCENTILES, Counts, Values, modality_lut, quantiles, voi_lut
 from kneeoa.model.errors import FilmError, ReasonCode
 from kneeoa.model.radiograph import FloatImage
@@ -63,7 +64,10 @@ def displayed(stored: Stored, elements: Elements) -> tuple[FloatImage, tuple[str
     """
     pixels, values = _pattern_values(stored)
     real = ~_padding(elements, values, signed=stored.signed)
-    counts = np.where(real, _histogram(pixels, len(values)), 0)
+    occurring = _histogram(pixels, len(values))
+    if pixels is stored.pixels and not stored.as_displayed:
+        _refuse_lying_bits(stored, occurring, elements)
+    counts = np.where(real, occurring, 0)
     _refuse_blank(values, counts)
     if stored.as_displayed:
         return _look_up(pixels, (values / 255).astype(np.float32), ())
@@ -108,13 +112,29 @@ def _pattern_values(stored: Stored) -> tuple[npt.NDArray[np.unsignedinteger], Va
     patterns = np.arange(1 << 8 * pixels.dtype.itemsize, dtype=np.int64) >> shift & (1 << bits) - 1
     if signed:
         patterns = np.where(patterns >> (bits - 1) == 1, patterns - (1 << bits), patterns)
-    return pixels, patterns * scale + offset
+    values: Values = patterns.astype(np.float64) * scale + offset
+    return pixels, values
 
 
 def _histogram(pixels: npt.NDArray[np.unsignedinteger], patterns: int) -> Counts:
     """How often each pattern occurs, in an even sample of about two megapixels."""
     step = _step(pixels.size)
     return np.bincount(pixels[step // 2 :: step, step // 2 :: step].ravel(), minlength=patterns)
+
+
+def _refuse_lying_bits(stored: Stored, counts: Counts, elements: Elements) -> None:
+    """Refuses values that do not fit into Bits Stored: masked, they would wrap into another picture.
+
+    References:
+        PS3.5 8.1.1: bits above High Bit are an overlay's (PS3.3 C.9.2, Overlay Bit Position) or, signed, the sign's.
+    """
+    top = stored.shift + stored.bits
+    above = np.unique(np.flatnonzero(counts) >> top)
+    sign = {0, (len(counts) - 1) >> top} if stored.signed else set()
+    overlay = any(elements.integer(tag) for tag in OVERLAY_BIT_POSITIONS)
+    # One constant above High Bit is somebody's mark, not the picture.
+    if len(above) > 1 and not set(above.tolist()) <= sign and not overlay:
+        raise FilmError(ReasonCode.BAD_GEOMETRY, f"The values need more than the {stored.bits} bits that are claimed.")
 
 
 def _padding(elements: Elements, values: Values, *, signed: bool) -> npt.NDArray[np.bool_]:
@@ -152,6 +172,9 @@ def _look_up(
     film = np.empty((rows, columns), dtype=np.float32)
     for start in range(0, rows, 64):
         stop = min(start + 64, rows)
-        strip = table[pixels[start * factor : stop * factor, : columns * factor]]
-        film[start:stop] = strip.reshape(stop - start, factor, columns, factor).mean(axis=(1, 3))
+        strip = pixels[start * factor : stop * factor, : columns * factor]
+        total = np.zeros((stop - start, columns), dtype=np.float32)
+        for offset in range(factor * factor):
+            total += table[strip[offset // factor :: factor, offset % factor :: factor]]
+        film[start:stop] = total / np.float32(factor * factor)
     return film, (*flags, REDUCED)

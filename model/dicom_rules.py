@@ -70,15 +70,24 @@ _MODALITIES = MappingProxyType(
 _CLASS_MODALITIES = MappingProxyType(
     {
         "1.2": "MG",
+        "1.2.1": "MG",
         "1.3": "IO",
+        "1.3.1": "IO",
+        "13.1.3": "MG",
+        "13.1.4": "MG",
+        "13.1.5": "MG",
         "2": "CT",
         "2.1": "CT",
         "2.2": "CT",
+        "3": "US",
         "3.1": "US",
         "4": "MR",
         "4.1": "MR",
         "4.3": "MR",
+        "5": "NM",
+        "6": "US",
         "6.1": "US",
+        "6.2": "US",
         "12.1": "XA",
         "12.1.1": "XA",
         "20": "NM",
@@ -187,7 +196,8 @@ def _refuse_size(geometry: Geometry, *, compressed: bool) -> None:
     claim = f"The header claims {geometry.rows} x {geometry.columns} pixels"
     if compressed and (pixels > COMPRESSED_PIXELS or size > DECODED_BYTES):
         raise FilmError(ReasonCode.TOO_LARGE, f"{claim}, more than can safely be decompressed.")
-    if size > NATIVE_BYTES or (geometry.samples > 1 and pixels > COMPRESSED_PIXELS):
+    # Colour and 32-bit pixels need a second copy on their way to grey values.
+    if size > NATIVE_BYTES or (geometry.samples * geometry.bits_allocated > 16 and pixels > COMPRESSED_PIXELS):
         raise FilmError(ReasonCode.TOO_LARGE, f"{claim}, more than fit into the memory of one film.")
 
 

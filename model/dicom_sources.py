@@ -54,7 +54,10 @@ class InflatedSource:
         """Moves forward, or back within the window."""
         if position < self._start:
             raise FilmError(ReasonCode.NOT_DICOM, "The deflated header cannot be walked.")
-        while position > self._end and self._grow():
+        while position > self._end:
+            if not self._grow():
+                raise FilmError(ReasonCode.TRUNCATED, "The deflated data set ends within its header.")
+            self._position = self._end
             self._forget()
         self._position = position
         return position
@@ -102,9 +105,15 @@ class BudgetedSource:
         self._source = source
         self._end = end
         self._spent = 0
-        self.seek, self.tell = source.seek, source.tell
+        self.tell = source.tell
 
-    def read(self, count: int) -> bytes:
+    def seek(self, position: int, /) -> int:
+        """Moves to a byte; none lies behind the end."""
+        if position > self._end:
+            raise FilmError(ReasonCode.TRUNCATED, "The file ends within its header.")
+        return self._source.seek(position)
+
+    def read(self, count: int, /) -> bytes:
         """Up to `count` bytes; fewer only at the end."""
         count = max(0, min(count, self._end - self._source.tell()))
         self._spent += count

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.model.dicom_elements import Elements
+from kneeoa.model.errors import FilmError, ReasonCode
 
 Values: TypeAlias = npt.NDArray[np.float64]
 """(patterns,) float64, one for each bit pattern of the container."""
@@ -19,6 +20,7 @@ WINDOW_IGNORED = "window_ignored"
 PERCENTILES = (0.005, 0.995)
 CLIPPED = 0.98
 """A share of pixels at black and white that no film has, however much of it a collimator covers."""
+_MISREAD_SIGN = (-32768.0, 32768.0)
 _FLAT_SPREAD = 0.1
 """Of the display's range: every sane window spreads a film over more."""
 
@@ -44,6 +46,10 @@ def voi_lut(modality: Values, counts: Counts, elements: Elements, *, signed: boo
         stated = _voi_window(modality, elements)
     if stated is not None and not _hides(stated, counts):
         return stated, ()
+    if any(_fits_when_shifted(modality, by, counts, elements) for by in _MISREAD_SIGN):
+        raise FilmError(
+            ReasonCode.UNREADABLE_EXPOSURE, "The values lie 32,768 off the stated window: their sign was lost."
+        )
     low, high = quantiles(modality, counts, PERCENTILES)
     shown = np.clip((modality - low) / max(high - low, 1e-12), 0.0, 1.0)
     return shown, (NO_WINDOW,) if stated is None else (WINDOW_IGNORED,)
@@ -67,7 +73,7 @@ def _voi_window(x: Values, elements: Elements) -> Values | None:
     """The first window.
 
     References:
-        PS3.3 C.11.2.1.2.1 (LINEAR; a width below 1 is not allowed), C.11.2.1.3.1 (SIGMOID), C.11.2.1.3.2 (LINEAR_EXACT).
+        PS3.3 C.11.2.1.2.1 (LINEAR, at least 1 wide), C.11.2.1.3.1 (SIGMOID), C.11.2.1.3.2 (LINEAR_EXACT).
     """
     centres, widths = elements.numbers(0x00281050), elements.numbers(0x00281051)
     if not centres or not widths or widths[0] <= 0:
@@ -83,6 +89,12 @@ def _voi_window(x: Values, elements: Elements) -> Values | None:
     if width == 1:
         return np.where(x <= centre - 0.5, 0.0, 1.0)
     return np.clip((x - (centre - 0.5)) / (width - 1) + 0.5, 0.0, 1.0)
+
+
+def _fits_when_shifted(x: Values, by: float, counts: Counts, elements: Elements) -> bool:
+    """Whether the stated window shows the film once its values are shifted as a wrongly decoded sign shifts them."""
+    shifted = _voi_window(x + by, elements)
+    return shifted is not None and not _hides(shifted, counts)
 
 
 def _table(item: Elements, *, signed: bool) -> tuple[float, Values, int] | None:
@@ -113,6 +125,7 @@ def _hides(shown: Values, counts: Counts) -> bool:
 
 
 def quantiles(values: Values, counts: Counts, shares: tuple[float, float]) -> tuple[float, float]:
+    """The values below which the given shares of all pixels lie."""
     used = np.flatnonzero(counts)
     order = used[np.argsort(values[used], kind="stable")]
     reached = np.cumsum(counts[order])

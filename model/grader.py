@@ -163,7 +163,7 @@ class KneeGrader:
         return KneeGrades(
             side=radiograph.side,
             side_source=radiograph.side_source,
-            box=square.box(),
+            box=square.enlarged(_reduction(radiograph)).box(),
             flags=(SIDE_UNKNOWN,) if unknown else (),
             kl=kl,
             heat_map=heat_map(scores.activation_maps[best], kl.grade, framed_as),
@@ -171,6 +171,12 @@ class KneeGrader:
 
     def _refused(self, facts: FilmFacts, refusal: Refusal, flags: tuple[str, ...], seconds: Seconds) -> FilmGrades:
         return FilmGrades(facts, self.facts, refusal, flags, (), seconds)
+
+
+def _reduction(radiograph: Radiograph) -> int:
+    """By what whole factor the reader reduced a very large film; boxes are told in the film's own pixels."""
+    columns = int(radiograph.pixels.shape[1])
+    return max(1, (radiograph.facts.columns or 0) // columns)
 
 
 def _since(started: float) -> float:

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
 
 from kneeoa.model.errors import FilmError, ReasonCode
 from kneeoa.model.radiograph import FloatImage
@@ -28,7 +30,11 @@ def read_grey(path: Path) -> FloatImage:
         FilmError: `unreadable_file` where there is none, `too_large`, `truncated` or `corrupt_pixels`.
     """
     try:
-        with Image.open(path, formats=("PNG", "JPEG")) as picture:
+        # The plugins themselves, because `Image.open` warns of large pictures before their size can be refused.
+        with path.open("rb") as stream:
+            plugin = PngImageFile if stream.read(8) == PICTURE_MAGICS[0] else JpegImageFile
+            stream.seek(0)
+            picture = plugin(stream)
             _refuse_size(picture)
             return _grey(picture)
     except FilmError:
@@ -51,9 +57,11 @@ def _refuse_size(picture: Image.Image) -> None:
 def _grey(picture: Image.Image) -> FloatImage:
     if picture.mode.startswith("I;16") or picture.mode == "I":
         deep: FloatImage = np.asarray(picture, dtype=np.float32) / np.float32(65535)
-        return np.clip(deep, 0, 1, dtype=np.float32)
+        np.clip(deep, 0, 1, out=deep)
+        return deep
     if "transparency" in picture.info or picture.mode in {"LA", "PA", "RGBA", "La", "RGBa"}:
         rgba = picture.convert("RGBA")
         black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
         picture = Image.alpha_composite(black, rgba)
-    return np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
+    shallow: FloatImage = np.asarray(picture.convert("L"), dtype=np.float32) / np.float32(255)
+    return shallow

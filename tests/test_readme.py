@@ -63,9 +63,3 @@ def test_block_runs(language: str, block: str, folder: Path) -> None:
         printed = shell(command, folder)
         if "--json" in command:
             assert json.loads(printed)["knees"][0]["kl"]["grade"] in range(5)
-
-
-def test_pictures_and_links_of_the_readme_exist() -> None:
-    targets = re.findall(r"\]\(([^)#]+)[^)]*\)", README.read_text(encoding="utf-8"))
-    missing = [t for t in targets if "://" not in t and not (README.parent / t).exists()]
-    assert not missing

@@ -85,6 +85,11 @@ def test_the_whole_film_square_is_as_wide_as_the_film() -> None:
     assert square.centre_row == 499.5
 
 
+def test_a_square_on_a_reduced_film_is_told_in_the_film_s_own_pixels() -> None:
+    # Half the size: the whole film's square, from edge to edge, is the whole film's square again.
+    assert whole_film_square(500, 450).enlarged(2) == whole_film_square(1000, 900)
+
+
 def test_left_knee_is_mirrored_and_right_knee_is_not() -> None:
     knee = bright_knee()
     assert np.array_equal(canonical(knee, Side.RIGHT), knee)
