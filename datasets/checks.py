@@ -241,7 +241,9 @@ def _near(
             f"Nearly the same picture {how}{where}: {' and '.join(images)} (correlation {abs(pair.correlation):.2f}). "
             "Look at both, and keep one."
         )
-        yield Finding(FindingKind.NEAR_DUPLICATE, Severity.WARNING, message, images)
+        # Across splits it is the leak that flatters figures, whether or not the bytes agree.
+        severity = Severity.ERROR if len(splits) > 1 else Severity.WARNING
+        yield Finding(FindingKind.NEAR_DUPLICATE, severity, message, images)
         yield from _conflict(knees, names, members)
 
 

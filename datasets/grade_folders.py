@@ -54,7 +54,9 @@ def read_grade_folders(root: Path, splits: tuple[str, ...] | None = None) -> lis
     if not root.is_dir():
         msg = f"There is no folder {root}. Give the folder that holds train/ and val/."
         raise DatasetError(msg)
-    present = tuple(sorted(p.name for p in root.iterdir() if p.is_dir() and (p / "0").is_dir()))
+    present = tuple(
+        sorted(p.name for p in root.iterdir() if p.is_dir() and any((p / str(kl)).is_dir() for kl in range(5)))
+    )
     wanted = present if splits is None else splits
     missing = [name for name in wanted if name not in present]
     if missing or not wanted:

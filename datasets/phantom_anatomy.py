@@ -72,8 +72,9 @@ _MARGINS = (
     ("femur", (0.090, 0.545), (-0.90, 0.40), 0.6),
 )
 LATERAL_WINDOW_MM = (-31.0, -15.0)
-MEDIAL_WINDOW_MM = (15.0, 32.0)
-"""Weight-bearing parts of the compartments, in which the minimum joint space width is taken."""
+MEDIAL_WINDOW_MM = (18.0, 32.0)
+"""Weight-bearing parts of the compartments, in which the minimum joint space width is taken; the medial one begins
+where the slope of the spine has ended, which would else be nearest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def _seat(femur: Points, femur_edge: Points, tibia_edge: Points, look: GradeLook
         lateral = _gaps(edge, tibia_edge, LATERAL_WINDOW_MM).min() - look.lateral_mm
         medial = _gaps(edge, tibia_edge, MEDIAL_WINDOW_MM).min() - medial_goal
         low += (lateral + medial) / 2
-        tilt += (medial - lateral) / 47.0  # the windows' middles are 47 mm apart
+        tilt += (medial - lateral) / 48.0  # the windows' middles are 48 mm apart
     return _tilted(femur, low, tilt)
 
 

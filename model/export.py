@@ -59,6 +59,9 @@ def export_onnx(network: KneeNetwork) -> bytes:
     if program is None:
         msg = "torch.onnx.export gave no program. Install the versions named in constraints.txt."
         raise ReleaseError(msg)
+    # The exporter notes for each node from which file of this machine it came: no business of a release's.
+    for node in program.model.graph.all_nodes():
+        node.metadata_props.clear()
     program.save(buffer, external_data=False)  # type: ignore[arg-type]  # a buffer works; torch annotates paths
     return buffer.getvalue()
 

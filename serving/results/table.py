@@ -35,8 +35,13 @@ def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:
     if kl is None:
         return Text("-", style="bold yellow"), "", ""
     bars = "".join(_BLOCKS[round(p * 8)] for p in kl.probabilities)
-    share = max(kl.probabilities)
-    return Text(str(kl.grade), style="bold cyan"), f"{bars}  {share:.0%}", f"{kl.oa_probability:.0%}"
+    share = _percent(max(kl.probabilities))
+    return Text(str(kl.grade), style="bold cyan"), f"{bars}  {share}", _percent(kl.oa_probability)
+
+
+def _percent(share: float) -> str:
+    """Never "100%" or "0%" for what is not certain."""
+    return ">99%" if share > 0.99 else "<1%" if share < 0.01 else f"{share:.0%}"
 
 
 def _reason(report: FilmGrades) -> Text:

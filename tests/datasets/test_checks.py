@@ -143,7 +143,7 @@ def test_a_copy_in_disguise_is_found(clean: Path, disguise: str, words: str) -> 
     put(clean, "val/2/mL.png", disguised(KNEE, disguise))
     report = check_dataset(clean)
     near = only(report, FindingKind.NEAR_DUPLICATE)
-    assert near.severity is Severity.WARNING
+    assert near.severity is Severity.ERROR
     assert words in near.message
     assert near.images == ("train/2/kR.png", "val/2/mL.png")
 
