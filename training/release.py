@@ -70,21 +70,42 @@ def _imagenet(backbone: str) -> Attribution:
     )
 
 
-def load_run(run: Path) -> tuple[KneeNetwork, TrainConfig, dict[str, float]]:
-    """The best moving average of a run, its configuration, and its metrics on `held`.
+def load_runs(runs: Sequence[Path]) -> tuple[KneeNetwork, TrainConfig]:
+    """The best moving average of a run, or the mean of the best of several, and the configuration of the last.
+
+    Args:
+        runs: folders of runs of one backbone, where each but the first went on from the one before it.
 
     Raises:
-        ReleaseError: the run has no `best.pt` yet.
+        ReleaseError: a run has no `best.pt` yet, or the runs are of different backbones.
+
+    References:
+        Wortsman M. et al., Model soups, ICML 2022: networks of one origin may be averaged, and gain by it.
     """
-    try:
-        state = torch.load(run / BEST, map_location="cpu", weights_only=True)
-    except OSError as error:
-        msg = f"{run} holds no {BEST}: train for at least one epoch first."
-        raise ReleaseError(msg) from error
-    config = TrainConfig.model_validate_json(state["config"])
+    states = []
+    for run in runs:
+        try:
+            states.append(torch.load(run / BEST, map_location="cpu", weights_only=True))
+        except OSError as error:
+            msg = f"{run} holds no {BEST}: train for at least one epoch first."
+            raise ReleaseError(msg) from error
+    configs = [TrainConfig.model_validate_json(state["config"]) for state in states]
+    config = configs[-1]
+    if len({c.network.backbone for c in configs}) > 1:
+        msg = "The runs are of different backbones: their networks cannot be averaged."
+        raise ReleaseError(msg)
+    weights = [state["network"] for state in states]
     network = KneeNetwork(config.network.backbone, config.network.dropout, config.network.drop_path)
-    network.load_state_dict(state["network"])
-    return network.eval(), config, state["held"]
+    network.load_state_dict({name: _mean([w[name] for w in weights]) for name in weights[0]})
+    return network.eval(), config
+
+
+def _mean(tensors: Sequence[torch.Tensor]) -> torch.Tensor:
+    # Counters of batches are integers, and serve nothing once a network is trained.
+    first = tensors[0]
+    return (
+        torch.stack([t.double() for t in tensors]).mean(dim=0).to(first.dtype) if first.is_floating_point() else first
+    )
 
 
 def fit_temperature(logits: npt.NDArray[np.float32], truth: npt.NDArray[np.int64]) -> float:
@@ -154,11 +175,11 @@ def _held_decision(session: NetworkSession, held: Sequence[KneeImage]) -> tuple[
     return Decision(rule=rule, temperature=temperature), metrics
 
 
-def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 600) -> Path:
-    """Writes a run's best network as a release.
+def export_runs(runs: Sequence[Path], name: str, out: Path | None = None, per_kind: int = 600) -> Path:
+    """Writes the best network of a run, or the mean of several runs' best, as a release.
 
     Args:
-        run: the run's folder.
+        runs: see `load_runs`.
         name: the release's name; a plain folder name.
         out: the folder to write into; None is `model/releases`.
         per_kind: counterexamples of each kind for the gate.
@@ -174,7 +195,7 @@ def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 60
     if Path(name).name != name or target.exists():
         msg = f"{name!r} is taken or not a plain name. Choose another, or remove {target} first."
         raise ReleaseError(msg)
-    network, config, _ = load_run(run)
+    network, config = load_runs(runs)
     fit, held = fit_and_held(config.data)
     onnx_file = export_onnx(network)
     if len(onnx_file) > KL_NETWORK_MAX_BYTES:
@@ -206,7 +227,7 @@ def export_run(run: Path, name: str, out: Path | None = None, per_kind: int = 60
         },
         data=(Attribution(**source.model_dump()),) if source is not None else (),
         weights=(_imagenet(config.network.backbone),) if config.network.weights == "imagenet" else (),
-        training=settings | {"libraries": _versions()},
+        training=settings | {"averaged_runs": [run.name for run in runs], "libraries": _versions()},
         files={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
     )
     _write(manifest, files, target)

@@ -121,14 +121,14 @@ def train(
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a training run.")],
+    runs: Annotated[list[Path], typer.Argument(help="The folder of a run; of several, the mean network is released.")],
     name: Annotated[str, typer.Option(help="Name of the release.")],
     out: Annotated[Path | None, typer.Option(help="Folder to write into; default: the shipped releases.")] = None,
 ) -> None:
     """Turn a run into a release: ONNX, calibration, decision rule, gate, hashes."""
-    from kneeoa.training.release import export_run
+    from kneeoa.training.release import export_runs
 
-    typer.echo(str(export_run(run, name, out)))
+    typer.echo(str(export_runs(runs, name, out)))
 
 
 @app.command()
@@ -165,9 +165,14 @@ def _fail(message: str) -> None:
 
 
 def main() -> None:
-    """Runs the command; an error of ours is one line on stderr and status 2."""
+    """Runs the command; an error of ours, or a missing extra, is one line on stderr and status 2."""
     try:
         app()
     except KneeOAError as error:
         typer.echo(f"kneeoa: {error}", err=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if (error.name or "kneeoa").startswith("kneeoa"):
+            raise
+        typer.echo(f"kneeoa: {error.name} is not installed; run: pip install 'kneeoa[train]'", err=True)
         sys.exit(2)

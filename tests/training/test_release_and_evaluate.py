@@ -20,7 +20,7 @@ from kneeoa.model.export import check_agreement, export_onnx
 from kneeoa.model.network import KneeNetwork, load_imagenet_weights
 from kneeoa.model.release import load_release
 from kneeoa.training.evaluate import evaluate, metrics_with_intervals
-from kneeoa.training.release import choose_rule, export_run, fit_temperature
+from kneeoa.training.release import choose_rule, export_runs, fit_temperature, load_runs
 from kneeoa.training.train import learning_rate_factor, train
 
 
@@ -34,7 +34,7 @@ def run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def release(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_run(run, "tiny", tmp_path_factory.mktemp("releases"), per_kind=5)
+    return export_runs([run], "tiny", tmp_path_factory.mktemp("releases"), per_kind=5)
 
 
 def test_a_run_leaves_its_configuration_checkpoints_and_curves(run: Path) -> None:
@@ -53,14 +53,27 @@ def test_an_exported_run_loads_and_names_every_file(release: Path) -> None:
 
 def test_a_release_never_overwrites_another(run: Path, release: Path) -> None:
     with pytest.raises(ReleaseError, match="taken"):
-        export_run(run, "tiny", release.parent)
+        export_runs([run], "tiny", release.parent)
     with pytest.raises(ReleaseError, match="plain name"):
-        export_run(run, "../tiny", release.parent)
+        export_runs([run], "../tiny", release.parent)
 
 
 def test_a_run_without_a_checkpoint_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(ReleaseError, match="train for at least one epoch"):
-        export_run(tmp_path, "none", tmp_path)
+        export_runs([tmp_path], "none", tmp_path)
+
+
+def test_several_runs_of_one_backbone_are_averaged(run: Path, tmp_path: Path) -> None:
+    state = torch.load(run / "best.pt", weights_only=True)
+    state["network"] = {name: tensor + tensor.dtype.is_floating_point for name, tensor in state["network"].items()}
+    torch.save(state, tmp_path / "best.pt")
+    one, _ = load_runs([run])
+    mean, _ = load_runs([run, tmp_path])
+    assert torch.allclose(mean.head.weight, one.head.weight + 0.5)
+    state["config"] = state["config"].replace("test_efficientnet", "test_resnet")
+    torch.save(state, tmp_path / "best.pt")
+    with pytest.raises(ReleaseError, match="different backbones"):
+        load_runs([run, tmp_path])
 
 
 def test_evaluation_writes_what_the_contract_names(release: Path, tiny_set: Path, tmp_path: Path) -> None:
