@@ -21,6 +21,12 @@ SQUARENESS = (0.8, 1.25)
 """Height / width of a film that may be one knee crop; a bilateral or a long-leg film lies beyond."""
 # The knee in the languages that Body Part Examined is seen in.
 _KNEE_WORDS = ("KNEE", "KNIE", "GENOU", "RODILLA", "GINOCCHIO", "JOELHO")
+# A message names only these words: whatever else stands in the attribute may be anything, even a name.
+_OTHER_PARTS = (
+    *("ABDOMEN", "ANKLE", "ARM", "CHEST", "CLAVICLE", "ELBOW", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD"),
+    *("HEEL", "HIP", "HUMERUS", "LEG", "NECK", "PATELLA", "PELVIS", "RIB", "SHOULDER", "SKULL", "SPINE", "THIGH"),
+    *("TIBIA", "TOE", "WRIST"),
+)
 # View Position (0018,5101) and view codes of a frontal knee; weight-bearing and flexed PA views are frontal.
 _FRONTAL = re.compile(r"\b(AP|PA|FRONTAL|ANTERO-?POSTERIOR|POSTERO-?ANTERIOR|ROSENBERG|FIXED FLEXION)\b")
 _NOT_FRONTAL = re.compile(r"LAT|OBLIQUE|SKYLINE|SUNRISE|MERCHANT|TANGENTIAL|AXIAL")
@@ -99,7 +105,8 @@ def refuse_by_header(radiograph: Radiograph) -> Refusal | None:
     facts = radiograph.facts
     part = radiograph.body_part
     if part and not any(word in part.upper() for word in _KNEE_WORDS):
-        return Refusal.because(ReasonCode.NOT_A_KNEE, f"The object names the body part {part[:32]!r}, not the knee.")
+        named = next((word.lower() for word in _OTHER_PARTS if word in part.upper()), "another part of the body")
+        return Refusal.because(ReasonCode.NOT_A_KNEE, f"The object's Body Part Examined is {named}, not knee.")
     view = facts.view.upper()
     if view != "UNKNOWN" and (_NOT_FRONTAL.search(view) or not _FRONTAL.search(view)):
         return Refusal.because(ReasonCode.NOT_FRONTAL, f"The object names the view {facts.view[:32]!r}, not AP or PA.")

@@ -35,6 +35,14 @@ def test_another_body_part_is_not_a_knee(part: str) -> None:
     assert code(replace(FILM, body_part=part)) is ReasonCode.NOT_A_KNEE
 
 
+@pytest.mark.parametrize(("part", "named"), [("R FOOT 3V", "foot"), ("MUSTERMANN^ERIKA", "another part of the body")])
+def test_the_message_names_a_body_part_and_quotes_nothing_else(part: str, named: str) -> None:
+    refusal = refuse_by_header(replace(FILM, body_part=part))
+    assert refusal is not None
+    assert named in refusal.message
+    assert "MUSTERMANN" not in refusal.message
+
+
 @pytest.mark.parametrize("part", ["KNEE", "Knee", "R KNEE 2V", "KNIE", "GENOU"])
 def test_the_knee_is_known_in_several_spellings(part: str) -> None:
     assert code(replace(FILM, body_part=part)) is None
