@@ -30,7 +30,7 @@ def read_radiograph(source: str | Path, *, side: Side | None = None, spacing_mm:
 
     Returns:
         The film, bone bright, never mirrored. Flags: "no_window" (no window was stated), "window_ignored" (the stated
-        one showed nothing), "reduced" (above 64 megapixels, `pixels` are block means and smaller than the facts' rows
+        one showed nothing), "reduced" (above 32 megapixels, `pixels` are block means and smaller than the facts' rows
         and columns), "bilateral", "side_conflict" (the user's side is not the object's), "for_processing".
 
     Raises:

@@ -18,8 +18,8 @@ from kneeoa.model.errors import FilmError, ReasonCode
 from kneeoa.model.radiograph import FloatImage
 
 REDUCED = "reduced"
-FULL_SIZE_PIXELS = 64 << 20
-"""Above, the film is reduced by block means, or its float32 copy alone would fill the 1 GB that a film may take."""
+FULL_SIZE_PIXELS = 32 << 20
+"""Above, the film is reduced by block means: with its stored pixels and the copy that is cut, it stays below 1 GB."""
 _SAMPLE_PIXELS = 1 << 21
 _FEWEST_STEPS = 4.0
 """Stored grey steps between the darkest and the brightest; fewer show no anatomy."""
