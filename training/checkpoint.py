@@ -12,12 +12,14 @@ import os
 import tempfile
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from ignite.engine import Engine, Events
 
+from kneeoa.configs.schema import TrainConfig
 from kneeoa.model.errors import ConfigError
 
 LAST, BEST = "last.pt", "best.pt"
@@ -74,18 +76,31 @@ def save_atomically(state: Mapping[str, object], path: Path) -> None:
         os.close(folder)
 
 
-def best_weights(run: Path) -> dict[str, torch.Tensor]:
-    """The best network of a run, as a state dictionary.
+@dataclass(frozen=True, slots=True)
+class BestNetwork:
+    """What `best.pt` of a run holds.
+
+    Attributes:
+        weights: the moving average that scored best on `held`, as a state dictionary.
+        config: the run's resolved configuration.
+    """
+
+    weights: dict[str, torch.Tensor]
+    config: TrainConfig
+
+
+def load_best(run: Path) -> BestNetwork:
+    """Reads the best network of a run.
 
     Raises:
         ConfigError: the run has no `best.pt` yet.
     """
     try:
-        state: dict[str, torch.Tensor] = torch.load(run / BEST, map_location="cpu", weights_only=True)["network"]
+        state = torch.load(run / BEST, map_location="cpu", weights_only=True)
     except OSError as error:
-        msg = f"{run} holds no {BEST}: train it for at least one epoch, or leave network.start out."
+        msg = f"{run} holds no {BEST}: train for at least one epoch first."
         raise ConfigError(msg) from error
-    return state
+    return BestNetwork(state["network"], TrainConfig.model_validate_json(state["config"]))
 
 
 def remove_torn(folder: Path) -> None:

@@ -38,7 +38,7 @@ from kneeoa.model.release import (
     write_manifest,
 )
 from kneeoa.model.session import KneeScores, NetworkSession
-from kneeoa.training.checkpoint import BEST
+from kneeoa.training.checkpoint import load_best
 from kneeoa.training.fit_gate import fit_gate, inputs_of
 from kneeoa.training.loaders import fit_and_held, load_square
 from kneeoa.training.metrics import calibration_floor, kl_metrics, top_label_calibration
@@ -77,24 +77,18 @@ def load_runs(runs: Sequence[Path]) -> tuple[KneeNetwork, TrainConfig]:
         runs: folders of runs of one backbone, where each but the first went on from the one before it.
 
     Raises:
-        ReleaseError: a run has no `best.pt` yet, or the runs are of different backbones.
+        ConfigError: a run has no `best.pt` yet.
+        ReleaseError: the runs are of different backbones.
 
     References:
         Wortsman M. et al., Model soups, ICML 2022: networks of one origin may be averaged, and gain by it.
     """
-    states = []
-    for run in runs:
-        try:
-            states.append(torch.load(run / BEST, map_location="cpu", weights_only=True))
-        except OSError as error:
-            msg = f"{run} holds no {BEST}: train for at least one epoch first."
-            raise ReleaseError(msg) from error
-    configs = [TrainConfig.model_validate_json(state["config"]) for state in states]
-    config = configs[-1]
-    if len({c.network.backbone for c in configs}) > 1:
+    bests = [load_best(run) for run in runs]
+    config = bests[-1].config
+    if len({best.config.network.backbone for best in bests}) > 1:
         msg = "The runs are of different backbones: their networks cannot be averaged."
         raise ReleaseError(msg)
-    weights = [state["network"] for state in states]
+    weights = [best.weights for best in bests]
     network = KneeNetwork(config.network.backbone, config.network.dropout, config.network.drop_path)
     network.load_state_dict({name: _mean([w[name] for w in weights]) for name in weights[0]})
     return network.eval(), config

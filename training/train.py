@@ -36,7 +36,7 @@ from kneeoa.training.checkpoint import (
     LAST,
     LastCheckpoint,
     RandomState,
-    best_weights,
+    load_best,
     remove_torn,
     save_atomically,
 )
@@ -70,20 +70,23 @@ class Progress:
     Attributes:
         best: highest `score` on `held` so far.
         history: a row an epoch: epoch, training loss, learning rate, and the metrics on `held`.
+        losses: training loss of each iteration of the epoch that is running.
     """
 
     best: float = -1.0
     history: list[dict[str, float]] = field(default_factory=list)
+    losses: list[float] = field(default_factory=list)
 
     def state_dict(self) -> dict[str, object]:
         """Plain values."""
-        return {"best": self.best, "history": [dict(row) for row in self.history]}
+        return {"best": self.best, "history": [dict(row) for row in self.history], "losses": list(self.losses)}
 
     def load_state_dict(self, state: Mapping[str, object]) -> None:
         """Takes them back."""
         self.best = float(str(state["best"]))
-        rows = state["history"]
+        rows, losses = state["history"], state["losses"]
         self.history = [dict(row) for row in rows] if isinstance(rows, list) else []
+        self.losses = [float(loss) for loss in losses] if isinstance(losses, list) else []
 
 
 def choose_device(name: str) -> torch.device:
@@ -148,12 +151,11 @@ class _Run:
     batches: EndlessBatches
     metric: HeldMetric
     progress: Progress = field(default_factory=Progress)
-    losses: list[float] = field(default_factory=list)
 
     def after_epoch(self, trainer: SupervisedTrainer) -> None:
         row = {"epoch": float(trainer.state.epoch), "learning_rate": float(self.schedule.get_last_lr()[0])}
-        row |= {"train_loss": float(np.mean(self.losses)) if self.losses else float("nan")} | self.metric.all
-        self.losses.clear()
+        row |= {"train_loss": float(np.mean(self.progress.losses))} | self.metric.all
+        self.progress.losses.clear()
         self.progress.history.append(row)
         if row[KEY_METRIC] > self.progress.best:
             self.progress.best = row[KEY_METRIC]
@@ -168,7 +170,7 @@ def _build(config: TrainConfig, device: torch.device) -> tuple[_Run, SupervisedT
     loader, batches = train_loader(fit, config)
     network = KneeNetwork(config.network.backbone, config.network.dropout, config.network.drop_path)
     if config.network.start is not None:
-        network.load_state_dict(best_weights(config.network.start))
+        network.load_state_dict(load_best(config.network.start).weights)
     elif config.network.weights == "imagenet":
         load_imagenet_weights(network, config.network.backbone)
     # Channels last is 2.1 times as fast for depthwise convolutions on processors (seen with torch 2.14).
@@ -211,7 +213,7 @@ def _attach(run: _Run, trainer: SupervisedTrainer, evaluator: SupervisedEvaluato
     config = run.config
     run.ema.attach(trainer)
     LrScheduleHandler(run.schedule, print_lr=False, epoch_level=False).attach(trainer)
-    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda e: run.losses.append(_loss(e.state.output)))
+    trainer.add_event_handler(Events.ITERATION_COMPLETED, lambda e: run.progress.losses.append(_loss(e.state.output)))
     ValidationHandler(interval=1, validator=evaluator).attach(trainer)
     # ignite's own, not MONAI's wrapper: only the former can be saved and restored.
     stop = EarlyStopping(config.patience_epochs, lambda e: e.state.metrics[KEY_METRIC], trainer)

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,11 @@ def large_film(folder: Path) -> dict[str, Path]:
     return paths
 
 
+def decode_alone(path: Path) -> object:
+    """The floor of reading: pydicom's own, without window, facts or refusals."""
+    return pydicom.dcmread(path).pixel_array
+
+
 def measure(folder: Path) -> dict[str, dict[str, float]]:
     """Milliseconds by transfer syntax: decode floor, network floor, whole file, and what is ours between them."""
     grader = KneeGrader.load(device="cpu")
@@ -70,9 +76,9 @@ def measure(folder: Path) -> dict[str, dict[str, float]]:
     network = median_ms(lambda: grader.score(crop))
     found: dict[str, dict[str, float]] = {}
     for name, path in large_film(folder).items():
-        decode = median_ms(lambda path=path: pydicom.dcmread(path).pixel_array)  # type: ignore[misc]
-        read = median_ms(lambda path=path: read_radiograph(path))  # type: ignore[misc]
-        whole = median_ms(lambda path=path: grader.grade_file(path))  # type: ignore[misc]
+        decode = median_ms(partial(decode_alone, path))
+        read = median_ms(partial(read_radiograph, path))
+        whole = median_ms(partial(grader.grade_file, path))
         ours = whole - decode - network
         found[name] = {"decode": decode, "network": network, "read": read, "whole": whole, "ours": ours}
     return found

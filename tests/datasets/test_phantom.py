@@ -177,7 +177,7 @@ def test_the_marker_lies_on_the_lateral_side_and_reads_the_same_on_both_knees() 
 )
 def test_an_impossible_phantom_is_refused_by_name(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(PhantomSpec(), **change)  # type: ignore[arg-type]
+        replace(PhantomSpec(), **change)  # type: ignore[arg-type]  # one field or another
 
 
 # PS3.3 A.26 with C.8.11.1 to C.8.11.5: type 1 of the modules that the IOD demands, and of positioning.

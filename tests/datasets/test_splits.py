@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -37,8 +38,8 @@ def test_no_knee_is_lost_doubled_or_moved(knees: list[Knee]) -> None:
 
 
 @given(KNEES, st.randoms())
-def test_the_order_of_the_knees_decides_nothing(knees: list[Knee], random: object) -> None:
-    shuffled = sorted(knees, key=lambda _: random.random())  # type: ignore[attr-defined]
+def test_the_order_of_the_knees_decides_nothing(knees: list[Knee], random: Random) -> None:
+    shuffled = sorted(knees, key=lambda _: random.random())
     assert {knee.subject for knee in split_held(shuffled)[1]} == {knee.subject for knee in split_held(knees)[1]}
 
 

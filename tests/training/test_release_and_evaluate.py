@@ -59,7 +59,7 @@ def test_a_release_never_overwrites_another(run: Path, release: Path) -> None:
 
 
 def test_a_run_without_a_checkpoint_cannot_be_exported(tmp_path: Path) -> None:
-    with pytest.raises(ReleaseError, match="train for at least one epoch"):
+    with pytest.raises(ConfigError, match="train for at least one epoch"):
         export_runs([tmp_path], "none", tmp_path)
 
 

@@ -58,8 +58,9 @@ def test_three_kills_end_at_the_weights_of_the_uninterrupted_run(tiny_config: Pa
         for name, tensor in a[part].items():
             assert torch.allclose(tensor.double(), b[part][name].double(), atol=1e-6, rtol=0), (part, name)
     assert [row["epoch"] for row in b["progress"]["history"]] == [1.0, 2.0, 3.0]
-    scores = [[row["score"] for row in state["progress"]["history"]] for state in (a, b)]
-    assert scores[0] == pytest.approx(scores[1], abs=1e-6)
+    for name in ("score", "train_loss"):
+        curves = [[row[name] for row in state["progress"]["history"]] for state in (a, b)]
+        assert curves[0] == pytest.approx(curves[1], abs=1e-6)
     assert not list(torn.glob(".*.pt.*"))
 
 
