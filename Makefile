@@ -15,6 +15,7 @@ PYTHON ?= python3
 DATA ?= data/knee-kl299
 RUN ?= runs/kl
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 
 DEMO := .venv-demo/bin
 BIN := .venv/bin
@@ -25,7 +26,7 @@ PINS := pyproject.toml constraints.txt
 # pip would say so too, but only after a page of other text.
 VERSION_CHECK := 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("KneeOA needs Python 3.11 to 3.13; name one, such as: make PYTHON=python3.12 demo")'
 
-.PHONY: help demo test check bench soak wheel train serve clean
+.PHONY: help demo test check docs bench soak wheel train serve clean
 
 help: ## list these jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -45,8 +46,13 @@ check: $(STAMP) ## lint, formatting, types, dependency rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(STAMP) ## measure the time of one film, step by step, into bench/
-	$(BIN)/python tests/benchmarks/grade.py --out bench/
+docs: $(STAMP) ## build the documentation into site/; any warning is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
+
+bench: $(STAMP) ## measure films by transfer syntax and size into bench/, hold them against the baseline: BENCH_ARGS=--strict
+	$(BIN)/python tests/benchmarks/measure.py bench/bench.json
+	$(BIN)/python tests/benchmarks/plot.py bench/bench.json bench/bench.png
+	$(BIN)/python tests/benchmarks/compare.py bench/bench.json $(BENCH_ARGS)
 
 soak: $(STAMP) ## the long tests
 	$(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)
@@ -62,7 +68,7 @@ serve: ## (not there yet) start the service
 	@echo "make serve: the service is not built yet; 'kneeoa grade' grades files today." >&2; exit 2
 
 clean: ## remove both environments and everything made here, but neither runs/ nor data
-	rm -rf .venv .venv-demo demo dist build bench htmlcov .coverage
+	rm -rf .venv .venv-demo demo dist build site bench htmlcov .coverage
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
 
@@ -75,5 +81,5 @@ $(DEMO_STAMP): $(PINS)
 $(STAMP): $(PINS)
 	@$(PYTHON) -c $(VERSION_CHECK)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,train,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,train,docs,dev]'
 	@touch $@

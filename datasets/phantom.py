@@ -1,7 +1,7 @@
 """A synthetic frontal knee with known truth: for demonstrations, tests and pictures, never for training or judging.
 
-It is drawn, not simulated: it looks like a radiograph at first sight, its joint space has a width that is known, and
-no patient is behind it. A network's grade of it means nothing.
+Shape and look are drawn from statistics of real knees (`knee_statistics`), so it looks like a radiograph at first sight
+and a network may grade it; the joint space is set to a width that is known to the last digit. No patient is behind it.
 """
 
 from __future__ import annotations
@@ -13,17 +13,15 @@ from pathlib import Path
 import numpy as np
 from pydicom.dataset import Dataset
 
-from kneeoa.datasets.phantom_anatomy import FRAME_MM, GRADE_LOOKS, JOINT_LEVEL, PLATEAU_MM, Points, knee_shape
+from kneeoa.datasets.phantom_anatomy import FRAME_MM, draw_knee
 from kneeoa.datasets.phantom_dicom import FilmHeader, Photometric, dx_dataset
 from kneeoa.datasets.phantom_frame import Frame, with_marker
+from kneeoa.datasets.phantom_outlines import Points
 from kneeoa.datasets.phantom_rendering import render_knee
 from kneeoa.model.radiograph import FloatImage, Side
 
 DEFAULT_SIZE = (1200, 1200)
 """Rows and columns; with the training crops' frame that is 0.076 mm a pixel."""
-TWO_KNEES_SIZE = (2500, 3000)
-_LEGS_APART = 1.75
-"""Half a film of both knees over a plateau's width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +34,11 @@ class PhantomSpec:
         seed: the invented person; not negative.
         size: rows and columns in pixels, at least 64 each.
         pixel_spacing_mm: millimetres per pixel in the joint's plane, 0.02 to 2; None frames the knee as the training
-            crops do, the 75 mm plateau over 82 % of the width.
+            crops do, the 75 mm plateau over 82 % of the width. What lies beyond is not drawn well: films with legs
+            come from `phantom_films`.
         marker: whether a lead letter R or L lies beside the knee.
+        medial_jsw_mm: minimum joint space width of the medial compartment, 0 to 8; None draws one that fits the grade.
+        lateral_jsw_mm: likewise of the lateral one.
 
     Raises:
         ValueError: one of these is out of its range.
@@ -49,6 +50,8 @@ class PhantomSpec:
     size: tuple[int, int] = DEFAULT_SIZE
     pixel_spacing_mm: float | None = None
     marker: bool = True
+    medial_jsw_mm: float | None = None
+    lateral_jsw_mm: float | None = None
 
     def __post_init__(self) -> None:
         if self.side is Side.UNKNOWN:
@@ -59,6 +62,10 @@ class PhantomSpec:
             raise ValueError(f"Seed {self.seed} must not be negative, and size {self.size} must be 64 or more each.")
         if self.pixel_spacing_mm is not None and not 0.02 <= self.pixel_spacing_mm <= 2.0:
             raise ValueError(f"A pixel spacing of {self.pixel_spacing_mm} mm is not one of a radiograph: 0.02 to 2.")
+
+        for width in (self.medial_jsw_mm, self.lateral_jsw_mm):
+            if width is not None and not 0 <= width <= 8:
+                raise ValueError(f"A joint space of {width} mm is not one of a knee: 0 to 8.")
 
     @property
     def spacing_mm(self) -> float:
@@ -74,7 +81,7 @@ class Phantom:
         spec: what was asked for.
         pixels: (rows, columns) float32 in [0, 1]; bone is bright; as displayed: a left knee has medial at image left.
         joint_centre: in the middle of the plateau's width, midway between the roof of the notch and the plateaus.
-        plateau_width_px: width of the tibial plateau without osteophytes.
+        plateau_width_px: width of the tibial plateau without osteophytes; 82 % of the frame in the mean person.
         femur_edge: (points, 2) float64, lower border of the femur, from the lateral to the medial margin.
         tibia_edge: (points, 2) float64, upper border of the tibia, likewise.
         medial_jsw_mm: minimum joint space width of the medial compartment in millimetres; 0 is bone on bone.
@@ -107,7 +114,7 @@ def make_phantom(spec: PhantomSpec) -> Phantom:
         Pixels and truth, the same for the same spec.
     """
     rows, columns = spec.size
-    return _draw(spec, ((rows - 1) * JOINT_LEVEL, (columns - 1) / 2))
+    return _draw(spec, ((rows - 1) / 2, (columns - 1) / 2))
 
 
 def phantom_dataset(spec: PhantomSpec, photometric: Photometric = Photometric.MONOCHROME2) -> Dataset:
@@ -134,65 +141,28 @@ def write_phantom(spec: PhantomSpec, path: Path, photometric: Photometric = Phot
     return path
 
 
-def two_knee_phantom(spec: PhantomSpec, size: tuple[int, int] = TWO_KNEES_SIZE) -> FloatImage:
-    """Both knees of a person on one film, the right knee at image left, as films are hung.
-
-    Args:
-        spec: of both knees; side, size and marker do not matter. The spacing is the spec's, or fits the legs to the
-            film's width.
-        size: rows and columns in pixels, 128 or more each; legs go on to the film's edges.
-
-    Returns:
-        (rows, columns) float32 in [0, 1]; bone is bright.
-    """
-    rows, columns = size
-    half = -(-columns // 2)
-    # Drawn at half size: films this large serve refusals and search, not measurement.
-    coarse = (-(-rows // 2), -(-half // 2))
-    spacing = 2 * _two_knee_spacing(spec, columns)
-    right = replace(spec, side=Side.RIGHT, size=coarse, pixel_spacing_mm=spacing, marker=True)
-    centre = ((coarse[0] - 1) / 2, (coarse[1] - 1) / 2)
-    legs = [_draw(knee, centre).pixels for knee in (right, replace(right, side=Side.LEFT))]
-    film = np.repeat(np.repeat(np.concatenate(legs, axis=1), 2, axis=0), 2, axis=1)
-    return np.ascontiguousarray(film[:rows, :columns])
-
-
-def two_knee_phantom_dataset(spec: PhantomSpec, size: tuple[int, int] = TWO_KNEES_SIZE) -> Dataset:
-    """A film of both knees as a DICOM object, Image Laterality B; see `two_knee_phantom`."""
-    header = FilmHeader(
-        patient_id=f"PHANTOM-{spec.seed}",
-        side=Side.UNKNOWN,
-        pixel_spacing_mm=_two_knee_spacing(spec, size[1]),
-        study_key=str(spec.seed),
-        image_key=f"two knees {size} {spec!r}",
-    )
-    return dx_dataset(two_knee_phantom(spec, size), header)
-
-
-def _two_knee_spacing(spec: PhantomSpec, columns: int) -> float:
-    return spec.pixel_spacing_mm or _LEGS_APART * PLATEAU_MM / (columns / 2)
-
-
-def _draw(spec: PhantomSpec, centre: tuple[float, float]) -> Phantom:
+def _draw(spec: PhantomSpec, origin: tuple[float, float]) -> Phantom:
     rows, columns = spec.size
     rng = np.random.default_rng(int.from_bytes(hashlib.sha256(f"{spec.seed} {spec.side}".encode()).digest()[:8]))
-    shape = knee_shape(spec.grade, rng)
-    frame = Frame(rows, columns, centre, spec.spacing_mm)
-    pixels = render_knee(shape, frame, GRADE_LOOKS[spec.grade].sclerosis, rng)
-    edges = [frame.pixels(edge) for edge in (shape.femur_edge, shape.tibia_edge)]
+    knee = draw_knee(spec.grade, rng, spec.medial_jsw_mm, spec.lateral_jsw_mm)
+    frame = Frame(rows, columns, origin, spec.spacing_mm)
+    pixels = render_knee(knee, frame, rng)
+    edges = [frame.pixels(edge) for edge in (knee.femur_edge, knee.tibia_edge)]
+    centre = frame.pixels(np.array(knee.joint_centre_mm))
     if spec.side is Side.LEFT:
         pixels = np.ascontiguousarray(pixels[:, ::-1])
         edges = [np.stack([edge[:, 0], columns - 1 - edge[:, 1]], axis=1) for edge in edges]
-        frame = replace(frame, joint_centre=(centre[0], columns - 1 - centre[1]))
+        centre = np.array((centre[0], columns - 1 - centre[1]))
+        frame = replace(frame, origin=(origin[0], columns - 1 - origin[1]))
     if spec.marker:
         pixels = with_marker(pixels, spec.side, frame)
     return Phantom(
         spec=spec,
         pixels=pixels,
-        joint_centre=frame.joint_centre,
-        plateau_width_px=PLATEAU_MM / spec.spacing_mm,
+        joint_centre=(float(centre[0]), float(centre[1])),
+        plateau_width_px=(knee.plateau_mm[1] - knee.plateau_mm[0]) / spec.spacing_mm,
         femur_edge=edges[0],
         tibia_edge=edges[1],
-        medial_jsw_mm=shape.medial_jsw_mm,
-        lateral_jsw_mm=shape.lateral_jsw_mm,
+        medial_jsw_mm=knee.medial_jsw_mm,
+        lateral_jsw_mm=knee.lateral_jsw_mm,
     )

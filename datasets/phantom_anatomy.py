@@ -1,273 +1,259 @@
-"""The outlines of a synthetic frontal knee, with a joint space whose width is known.
+"""A person's knee: the learnt template warped, osteophytes grown, and the femur seated to a joint space of known width.
 
-Everything here is a RIGHT knee as displayed: medial at image right, fibula at image left. Coordinates are millimetres
-from the joint centre, (x, y), x to image right and y down. The shapes are drawn by hand; no patient's data are in them.
+Everything here is a RIGHT knee as displayed: medial at image right, fibula at image left. Lengths are millimetres from
+the middle of the training crops' frame, (x, y), x to image right and y down; places on the template are (x, y) in
+[-1, 1] over that frame.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
-Points: TypeAlias = npt.NDArray[np.float64]
-"""(points, 2) float64."""
+from kneeoa.datasets.knee_statistics import KneeDraw, KneeStatistics, knee_statistics
+from kneeoa.datasets.phantom_outlines import Points, femur_outline, tibia_outline
+from kneeoa.datasets.phantom_sampling import bilinear
+from kneeoa.model.radiograph import FloatImage
 
 PLATEAU_MM = 75.0
-"""Width of the tibial plateau, a common adult one."""
+"""Width of the mean tibial plateau, a common adult one."""
 FRAME_MM = PLATEAU_MM / 0.82
 """Width of the training crops' frame, which the plateau fills to 82 %."""
-JOINT_LEVEL = 0.53
-"""Height of the joint centre in that frame: midway between the roof of the notch and the plateaus."""
-
-# Fractions of the frame, (across, down), clockwise from the shaft; they go on beyond the frame so that longer films
-# show shafts and not stumps.
-_FEMUR = (
-    *((0.335, -0.50), (0.26, -0.16), (0.195, -0.02), (0.135, 0.06), (0.080, 0.13), (0.056, 0.20), (0.055, 0.27)),
-    *((0.078, 0.36), (0.102, 0.43), (0.090, 0.48), (0.088, 0.535), (0.112, 0.570), (0.18, 0.583), (0.26, 0.570)),
-    *((0.34, 0.530), (0.42, 0.468), (0.49, 0.442), (0.555, 0.470), (0.62, 0.530), (0.68, 0.568), (0.76, 0.582)),
-    *((0.84, 0.572), (0.889, 0.545), (0.902, 0.50), (0.908, 0.42), (0.918, 0.33), (0.937, 0.24), (0.935, 0.18)),
-    *((0.902, 0.10), (0.84, 0.03), (0.785, -0.03), (0.70, -0.20), (0.665, -0.50), (0.66, -1.0), (0.66, -2.5)),
-    *((0.34, -2.5), (0.34, -1.0)),
-)
-_FEMUR_EDGE = slice(9, 24)  # from the lateral to the medial margin
-_TIBIA = (
-    *((0.120, 0.77), (0.096, 0.70), (0.092, 0.665), (0.105, 0.645), (0.16, 0.642), (0.24, 0.640), (0.31, 0.615)),
-    *((0.365, 0.578), (0.400, 0.553), (0.440, 0.562), (0.490, 0.556), (0.535, 0.530), (0.570, 0.515), (0.596, 0.548)),
-    *((0.63, 0.594), (0.69, 0.622), (0.76, 0.629), (0.85, 0.622), (0.895, 0.625), (0.908, 0.645), (0.906, 0.69)),
-    *((0.893, 0.77), (0.865, 0.86), (0.82, 0.94), (0.785, 1.01), (0.70, 1.25), (0.66, 1.6), (0.65, 2.2), (0.65, 3.5)),
-    *((0.36, 3.5), (0.36, 2.2), (0.35, 1.6), (0.31, 1.25), (0.25, 1.08), (0.20, 0.98), (0.155, 0.88)),
-)
-_TIBIA_EDGE = slice(2, 20)
-_FIBULA = (
-    *((0.010, 0.87), (0.028, 0.815), (0.075, 0.775), (0.125, 0.760), (0.170, 0.800), (0.190, 0.87), (0.187, 0.96)),
-    *((0.160, 1.13), (0.14, 1.4), (0.14, 2.2), (0.14, 3.5), (0.03, 3.5), (0.03, 2.2), (0.03, 1.4), (0.030, 1.12)),
-    *((0.012, 0.98),),
-)
-_PATELLA = (
-    *((0.46, -0.06), (0.60, -0.03), (0.665, 0.08), (0.63, 0.20), (0.52, 0.275), (0.40, 0.255), (0.29, 0.16)),
-    *((0.30, 0.02),),
-)
-# Lines that lie within the bones: floors of the plateaus' dishes, epiphyseal scars, walls of the notch.
-_DISHES = (
-    ((0.112, 0.662), (0.19, 0.668), (0.26, 0.662), (0.315, 0.640), (0.36, 0.603), (0.390, 0.572)),
-    ((0.592, 0.570), (0.625, 0.622), (0.69, 0.648), (0.78, 0.656), (0.892, 0.646)),
-)
-_SCARS = (
-    ((0.10, 0.235), (0.20, 0.262), (0.32, 0.262), (0.44, 0.245)),
-    ((0.60, 0.235), (0.68, 0.205), (0.77, 0.168), (0.84, 0.19), (0.90, 0.245)),
-    ((0.13, 0.80), (0.30, 0.772), (0.46, 0.785), (0.60, 0.775), (0.75, 0.785), (0.885, 0.81)),
-)
-_WALLS = (
-    ((0.622, 0.33), (0.642, 0.40), (0.655, 0.46), (0.668, 0.535)),
-    ((0.335, 0.40), (0.345, 0.46), (0.335, 0.515)),
-)
-_MARGINS = (
-    # Where osteophytes grow, which way, and how large they are against the largest: tibia and femur, medial, lateral.
-    ("tibia", (0.908, 0.640), (0.90, -0.35), 1.0),
-    ("femur", (0.893, 0.548), (0.90, 0.40), 0.9),
-    ("tibia", (0.092, 0.655), (-0.90, -0.35), 0.6),
-    ("femur", (0.090, 0.545), (-0.90, 0.40), 0.6),
-)
-LATERAL_WINDOW_MM = (-31.0, -15.0)
-MEDIAL_WINDOW_MM = (18.0, 32.0)
-"""Weight-bearing parts of the compartments, in which the minimum joint space width is taken; the medial one begins
-where the slope of the spine has ended, which would else be nearest."""
+HALF_MM = FRAME_MM / 2
+MEDIAL_ZONE = (0.15, 0.30)
+"""Where the minimum joint space width is taken, in plateau widths from the medial end; so in `report`'s `zone`."""
+LATERAL_ZONE = (0.70, 0.90)
+_WARP_REACH = 1.5
+"""The warp is turned round on a grid of this many half frames each way."""
+_TURN_STEPS = 10
+_FLARE = 1.5
 
 
 @dataclass(frozen=True, slots=True)
 class GradeLook:
-    """What a Kellgren-Lawrence grade looks like here.
+    """What a Kellgren-Lawrence grade adds to the learnt look, in millimetres.
 
     Attributes:
-        medial_mm: smallest vertical gap of the medial compartment; the joint space width is a little less on a slope.
-        lateral_mm: likewise of the lateral compartment.
-        osteophyte_mm: length of the largest osteophyte.
-        sclerosis: density added below the medial plateau, 0 none.
-        wear_mm: how far the medial margin of the plateau has sunk.
+        medial_mm: mean and deviation of the medial minimum joint space width.
+        lateral_mm: likewise of the lateral one.
+        osteophyte_mm: length of a large osteophyte.
 
     References:
         Kellgren & Lawrence, Ann Rheum Dis 1957;16:494 for the signs; the widths are ours, after the usual 4-6 mm of
         healthy standing knees.
     """
 
-    medial_mm: float
-    lateral_mm: float
+    medial_mm: tuple[float, float]
+    lateral_mm: tuple[float, float]
     osteophyte_mm: float
-    sclerosis: float
-    wear_mm: float
 
 
 GRADE_LOOKS = (
-    GradeLook(4.6, 5.4, 0.0, 0.0, 0.0),
-    GradeLook(4.3, 5.3, 0.9, 0.05, 0.0),
-    GradeLook(3.2, 5.2, 2.4, 0.25, 0.0),
-    GradeLook(1.7, 5.4, 3.6, 0.6, 0.5),
-    GradeLook(0.0, 5.9, 5.6, 1.0, 2.2),
+    GradeLook((4.9, 0.5), (5.6, 0.6), 0.0),
+    GradeLook((4.5, 0.5), (5.5, 0.6), 0.3),
+    GradeLook((3.8, 0.6), (5.5, 0.7), 2.0),
+    GradeLook((1.9, 0.5), (5.6, 0.7), 2.8),
+    GradeLook((-0.3, 0.3), (5.8, 0.8), 3.2),
+)
+_MARGINS = (
+    # Where osteophytes grow: bone, end of its edge, direction, size against the largest.
+    ("femur", 0, (-0.90, 0.40), 0.45),
+    ("tibia", 0, (-0.90, -0.33), 0.60),
+    ("tibia", -1, (0.90, -0.33), 1.00),
+    ("femur", -1, (0.90, 0.40), 0.90),
 )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class KneeShape:
-    """Outlines in millimetres, (x, y).
+class Knee:
+    """A right knee before it is rendered.
 
     Attributes:
-        femur: closed outline; also `tibia`, `fibula` and `patella`.
-        femur_edge: lower border of the femur, from the lateral to the medial margin.
+        draw: what was learnt and drawn: warp, look, exposure.
+        femur: closed outline on the template, osteophytes included; also `tibia`.
+        seat: how far the femur is lowered, in mm at x = 0, and by how much more per mm to image right.
+        femur_edge: lower border of the seated femur in mm, from the lateral to the medial margin.
         tibia_edge: upper border of the tibia, likewise.
-        dishes: floor of the lateral, then of the medial plateau.
-        scars: closed growth plates.
-        walls: sides of the intercondylar notch.
+        unseated_edge: lower border of the femur before it was seated.
+        plateau_mm: (lateral, medial) x of the plateau's ends without osteophytes.
         medial_jsw_mm: minimum joint space width; 0 where bone touches bone. Also `lateral_jsw_mm`.
     """
 
+    draw: KneeDraw
     femur: Points
     tibia: Points
-    fibula: Points
-    patella: Points
+    seat: tuple[float, float]
     femur_edge: Points
     tibia_edge: Points
-    dishes: tuple[Points, ...]
-    scars: tuple[Points, ...]
-    walls: tuple[Points, ...]
+    unseated_edge: Points
+    plateau_mm: tuple[float, float]
     medial_jsw_mm: float
     lateral_jsw_mm: float
 
+    @property
+    def joint_centre_mm(self) -> tuple[float, float]:
+        """(x, y): middle of the plateau's width, midway between the roof of the notch and the plateaus."""
+        left, right = self.plateau_mm
+        middle = (left + right) / 2
+        level = np.interp([left + 12, right - 12], self.tibia_edge[:, 0], self.tibia_edge[:, 1]).mean()
+        roof = self.femur_edge[np.abs(self.femur_edge[:, 0] - middle) < 15, 1].min()
+        return float(middle), float((level + roof) / 2)
 
-def knee_shape(grade: int, rng: np.random.Generator) -> KneeShape:
-    """Draws the outlines of a right knee of a grade; each generator state gives a slightly different person.
+    def template_places(self, x: Points, y: Points) -> tuple[FloatImage, FloatImage]:
+        """Where on the template lies what is seen at places of the seated knee.
+
+        Args:
+            x: (1, columns) millimetres.
+            y: (rows, 1) millimetres.
+
+        Returns:
+            Two (rows, columns) float32: x and y on the template.
+        """
+        # Beside the joint the bones' borders turn away from each other; so does what is squeezed between them.
+        left, right = self.plateau_mm
+        aside = _FLARE * np.maximum(0.0, np.maximum(left - x, x - right))
+        below, above = edge_at(self.tibia_edge, x) + aside, edge_at(self.femur_edge, x) - aside
+        before = edge_at(self.unseated_edge, x) - aside
+        # Above its border the femur moves as one; the space between the bones is squeezed or stretched.
+        y = y.astype(np.float32)
+        squeeze = (below - before) / np.maximum(below - above, 1e-3)
+        between = before.astype(np.float32) + (y - above.astype(np.float32)) * squeeze.astype(np.float32)
+        lifted = y - (above - before).astype(np.float32)
+        unseated = np.where(y <= above, lifted, np.where(y >= below, y, between))
+        scale = np.float32(1 / (HALF_MM * _WARP_REACH))
+        across = np.broadcast_to(x.astype(np.float32) * scale, unseated.shape)
+        from_x, from_y = (np.ascontiguousarray(of) for of in np.moveaxis(_turned(self.draw.warp), -1, 0))
+        return bilinear(from_x, across, unseated * scale), bilinear(from_y, across, unseated * scale)
+
+
+def draw_knee(
+    grade: int, rng: np.random.Generator, medial_jsw_mm: float | None = None, lateral_jsw_mm: float | None = None
+) -> Knee:
+    """Invents a right knee of a grade.
 
     Args:
         grade: Kellgren-Lawrence grade, 0-4.
         rng: source of the variation.
+        medial_jsw_mm: minimum joint space width of the medial compartment, 0 to 8; None draws one that fits the grade.
+        lateral_jsw_mm: likewise of the lateral one.
     """
+    statistics = knee_statistics()
+    drawn = statistics.draw(grade, rng)
     look = GRADE_LOOKS[grade]
-    person = _Person(rng)
-    tibia_knots = person.vary(_millimetres(_TIBIA))
-    tibia_knots[:, 1] += look.wear_mm * _ramp(tibia_knots[:, 0], 12.0, 36.0) * (np.abs(tibia_knots[:, 1]) < 25.0)
-    tibia, tibia_edge = _closed(tibia_knots, _TIBIA_EDGE)
-    femur, femur_edge = _closed(person.vary(_millimetres(_FEMUR)), _FEMUR_EDGE)
-    placed = _seat(femur, femur[femur_edge], tibia[tibia_edge], look)
-    bones = {"femur": placed, "tibia": tibia}
-    for bone, margin, direction, weight in _MARGINS:
-        size = look.osteophyte_mm * weight * rng.uniform(0.85, 1.15)
-        bones[bone] = _lip(bones[bone], _millimetres((margin,))[0], np.array(direction), size)
-    bones["femur"] = _grind(bones["femur"], bones["tibia"][tibia_edge])
-    edges = bones["femur"][femur_edge], bones["tibia"][tibia_edge]
-    sunk = [_sink(_open(_millimetres(line)), look.wear_mm) for line in _DISHES]
-    return KneeShape(
-        femur=bones["femur"],
-        tibia=bones["tibia"],
-        fibula=_closed(person.vary(_millimetres(_FIBULA)), slice(0, 1))[0],
-        patella=_closed(_millimetres(_PATELLA) * rng.uniform(0.93, 1.05) + rng.normal(0.0, 1.5, 2), slice(0, 1))[0],
-        femur_edge=edges[0],
-        tibia_edge=edges[1],
-        dishes=tuple(sunk),
-        scars=tuple(_open(person.vary(_millimetres(line))) for line in _SCARS),
-        walls=tuple(_open(_millimetres(line)) for line in _WALLS),
-        medial_jsw_mm=_width_mm(*edges, MEDIAL_WINDOW_MM),
-        lateral_jsw_mm=_width_mm(*edges, LATERAL_WINDOW_MM),
+    goals = [max(0.0, float(rng.normal(*of))) for of in (look.medial_mm, look.lateral_mm)]
+    medial = goals[0] if medial_jsw_mm is None else medial_jsw_mm
+    lateral = goals[1] if lateral_jsw_mm is None else lateral_jsw_mm
+    outlines, edges = _with_osteophytes(statistics, look.osteophyte_mm, rng)
+    femur_edge, tibia_edge = (_warped(drawn.warp, edge) * HALF_MM for edge in edges)
+    ends = _warped(drawn.warp, statistics.tibia_edge[[0, -1]])[:, 0] * HALF_MM
+    joint = _Joint(femur_edge, tibia_edge, (float(ends[0]), float(ends[1])))
+    seat = joint.seat(medial, lateral)
+    seated = joint.seated(seat)
+    return Knee(
+        draw=drawn,
+        femur=outlines[0],
+        tibia=outlines[1],
+        seat=seat,
+        femur_edge=seated,
+        tibia_edge=tibia_edge,
+        unseated_edge=femur_edge,
+        plateau_mm=joint.ends,
+        medial_jsw_mm=max(0.0, joint.width(seated, MEDIAL_ZONE)),
+        lateral_jsw_mm=max(0.0, joint.width(seated, LATERAL_ZONE)),
     )
 
 
-class _Person:
-    """A smooth warp of the plane: neighbouring points move together, so outlines keep their character."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        self._phases = rng.uniform(0.0, 2 * np.pi, (2, 3))
-        self._sizes = rng.normal(0.0, 0.35, (2, 3))
-
-    def vary(self, points: Points) -> Points:
-        turns = np.stack([points[:, 0] / 45.0, points[:, 1] / 40.0, points.sum(axis=1) / 60.0])
-        moves = (self._sizes[:, :, None] * np.sin(2 * turns + self._phases[:, :, None])).sum(axis=1)
-        # Beyond the frame the shafts stay straight.
-        return np.where(np.abs(points[:, 1:]) < FRAME_MM, points + moves.T, points)
-
-
 def edge_at(edge: Points, x: Points) -> Points:
-    """Heights y of an edge at places x, both in millimetres; the edge is read as a function of x."""
+    """Heights y of an edge at places x; the edge is read as a function of x, level beyond its ends."""
     return np.interp(x, np.maximum.accumulate(edge[:, 0]), edge[:, 1])
 
 
-def _millimetres(fractions: tuple[tuple[float, float], ...]) -> Points:
-    return (np.array(fractions) - (0.5, JOINT_LEVEL)) * FRAME_MM
+@dataclass(frozen=True, slots=True, eq=False)
+class _Joint:
+    """Both borders in millimetres and the ends of the plateau."""
+
+    femur: Points
+    tibia: Points
+    ends: tuple[float, float]
+
+    def zone_mm(self, zone: tuple[float, float]) -> tuple[float, float]:
+        """A zone, in plateau widths from the medial end, as (left, right) x."""
+        width = self.ends[1] - self.ends[0]
+        return self.ends[1] - zone[1] * width, self.ends[1] - zone[0] * width
+
+    def width(self, femur: Points, zone: tuple[float, float]) -> float:
+        """Smallest distance from the femur to the tibia in a zone; where they overlap, minus the deepest overlap."""
+        left, right = self.zone_mm(zone)
+        x, wide = np.linspace(left, right, 80), np.linspace(left - 5, right + 5, 320)
+        gap = float((edge_at(self.tibia, x) - edge_at(femur, x)).min())
+        if gap <= 1e-9:
+            return gap
+        over, up = x[:, None] - wide, edge_at(femur, x)[:, None] - edge_at(self.tibia, wide)
+        return float(np.hypot(over, up).min())
+
+    def moved(self, seat: tuple[float, float]) -> Points:
+        """The femur's border lowered, and tilted about x = 0."""
+        return self.femur + np.stack([np.zeros(len(self.femur)), seat[0] + seat[1] * self.femur[:, 0]], axis=1)
+
+    def seated(self, seat: tuple[float, float]) -> Points:
+        """Likewise, worn away where it would overlap the tibia."""
+        moved = self.moved(seat)
+        x = np.unique(np.concatenate([moved[:, 0], self.tibia[:, 0]]))
+        x = x[(x >= moved[:, 0].min()) & (x <= moved[:, 0].max())]
+        return np.stack([x, np.minimum(edge_at(moved, x), edge_at(self.tibia, x))], axis=1)
+
+    def seat(self, medial_mm: float, lateral_mm: float) -> tuple[float, float]:
+        """How to lower and tilt the femur so that both compartments have their width."""
+        middles = [np.mean(self.zone_mm(zone)) for zone in (MEDIAL_ZONE, LATERAL_ZONE)]
+        # Bone on bone is a length of contact, not a point: the condyle sinks a little.
+        goals = [goal if goal > 0 else -0.8 for goal in (medial_mm, lateral_mm)]
+        low = tilt = 0.0
+        for _ in range(40):
+            femur = self.moved((low, tilt))
+            spare = [self.width(femur, zone) - goal for zone, goal in zip(_ZONES, goals, strict=True)]
+            turn = 0.8 * (spare[0] - spare[1]) / (middles[0] - middles[1])
+            tilt += float(turn)
+            low += 0.8 * (spare[0] + spare[1]) / 2 - float(turn * sum(middles) / 2)
+        return low, tilt
 
 
-def _closed(knots: Points, part: slice, steps: int = 8) -> tuple[Points, slice]:
-    """Catmull-Rom curve through closed knots, and which of its points belong to the knots of `part`."""
-    around = [np.roll(knots, shift, axis=0) for shift in (1, 0, -1, -2)]
-    curve = _catmull_rom(around, steps)
-    return curve, slice(part.start * steps, (part.stop - 1) * steps + 1)
+_ZONES = (MEDIAL_ZONE, LATERAL_ZONE)
 
 
-def _open(knots: Points, steps: int = 5) -> Points:
-    longer = np.concatenate([knots[:1], knots, knots[-1:]])
-    return _catmull_rom([longer[i : len(longer) - 3 + i] for i in range(4)], steps)
+def _with_osteophytes(
+    statistics: KneeStatistics, largest_mm: float, rng: np.random.Generator
+) -> tuple[list[Points], list[Points]]:
+    """Outlines and edges of femur and tibia on the template, lips grown at the joint's margins."""
+    plain = {"femur": statistics.femur_edge, "tibia": statistics.tibia_edge}
+    outlines = {"femur": femur_outline(plain["femur"]), "tibia": tibia_outline(plain["tibia"])}
+    edges = dict(plain)
+    overall = rng.uniform(0.75, 1.25)
+    for bone, end, direction, weight in _MARGINS:
+        size = min(largest_mm * weight * overall * float(rng.uniform(0.65, 1.3)), 6.5)
+        at = plain[bone][end]
+        outlines[bone] = _lip(outlines[bone], at, np.array(direction), size)
+        edges[bone] = _lip(edges[bone], at, np.array(direction), size)
+    return [outlines["femur"], outlines["tibia"]], [edges["femur"], edges["tibia"]]
 
 
-def _catmull_rom(corners: list[Points], steps: int) -> Points:
-    p0, p1, p2, p3 = (corner[:, None, :] for corner in corners)
-    t = np.linspace(0.0, 1.0, steps, endpoint=False)[None, :, None]
-    curve = p1 + t / 2 * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
-    return np.asarray(curve, dtype=np.float64).reshape(-1, 2)
+def _lip(points: Points, at: Points, direction: Points, size_mm: float) -> Points:
+    near = np.exp(-((points - at) ** 2).sum(axis=1) * (HALF_MM / (1.7 + 0.3 * size_mm)) ** 2)
+    return np.asarray(points + size_mm / HALF_MM * near[:, None] * direction)
 
 
-def _ramp(x: Points, low: float, high: float) -> Points:
-    return np.asarray(np.clip((x - low) / (high - low), 0.0, 1.0), dtype=np.float64)
+def _warped(warp: Points, points: Points) -> Points:
+    """Places on the template as places on the person, both in half frames."""
+    return np.asarray(points + bilinear(warp, points[:, 0], points[:, 1]))
 
 
-def _sink(line: Points, wear_mm: float) -> Points:
-    return line + np.stack([np.zeros(len(line)), wear_mm * _ramp(line[:, 0], 12.0, 36.0)], axis=1)
-
-
-def _seat(femur: Points, femur_edge: Points, tibia_edge: Points, look: GradeLook) -> Points:
-    """Lowers and tilts the femur until both compartments have their width."""
-    # Bone on bone is a length of contact, not a point: the condyle sinks a little and its surface is ground flat.
-    medial_goal = look.medial_mm if look.medial_mm > 0.0 else -1.0
-    low = tilt = 0.0
-    for _ in range(6):
-        edge = _tilted(femur_edge, low, tilt)
-        lateral = _gaps(edge, tibia_edge, LATERAL_WINDOW_MM).min() - look.lateral_mm
-        medial = _gaps(edge, tibia_edge, MEDIAL_WINDOW_MM).min() - medial_goal
-        low += (lateral + medial) / 2
-        tilt += (medial - lateral) / 48.0  # the windows' middles are 48 mm apart
-    return _tilted(femur, low, tilt)
-
-
-def _grind(femur: Points, tibia_edge: Points) -> Points:
-    """Bone on bone wears the femur away where it would overlap the tibia."""
-    floor = edge_at(tibia_edge, femur[:, 0])
-    over = (np.abs(femur[:, 0]) < 36.0) & (np.abs(femur[:, 1]) < 30.0)
-    ground = femur.copy()
-    ground[over, 1] = np.minimum(femur[over, 1], floor[over])
-    return ground
-
-
-def _tilted(points: Points, low: float, tilt: float) -> Points:
-    x, y = points[:, 0], points[:, 1]
-    return np.stack([x - tilt * y, y + low + tilt * x], axis=1)
-
-
-def _lip(outline: Points, margin: Points, direction: Points, size_mm: float) -> Points:
-    near = np.exp(-((outline - margin) ** 2).sum(axis=1) / (1.6 + 0.3 * size_mm) ** 2)
-    lipped: Points = outline + size_mm * near[:, None] * direction
-    return lipped
-
-
-def _gaps(femur_edge: Points, tibia_edge: Points, window: tuple[float, float]) -> Points:
-    """Vertical distances in millimetres, negative where the bones overlap."""
-    x = np.linspace(*window, 80)
-    return edge_at(tibia_edge, x) - edge_at(femur_edge, x)
-
-
-def _width_mm(femur_edge: Points, tibia_edge: Points, window: tuple[float, float]) -> float:
-    """Smallest distance from the femur to the tibia within a window, as a reader places the calliper."""
-    if _gaps(femur_edge, tibia_edge, window).min() <= 1e-6:
-        return 0.0
-    x = np.linspace(*window, 160)
-    wide = np.linspace(window[0] - 4.0, window[1] + 4.0, 320)
-    femur = np.stack([x, edge_at(femur_edge, x)], axis=1)
-    tibia = np.stack([wide, edge_at(tibia_edge, wide)], axis=1)
-    return float(np.sqrt(((femur[:, None] - tibia[None]) ** 2).sum(axis=2).min()))
+def _turned(warp: Points, size: int = 180) -> FloatImage:
+    """The warp turned round: (size, size, 2) template places seen over [-_WARP_REACH, _WARP_REACH] half frames."""
+    axis = ((np.arange(size) + 0.5) / size * 2 - 1) * _WARP_REACH
+    x, y = np.meshgrid(axis, axis)
+    from_x, from_y = x, y
+    # A fixed point: the warp is smooth and moves little, so each step brings it three times nearer or more.
+    for _ in range(_TURN_STEPS):
+        moved = bilinear(warp, from_x, from_y)
+        from_x, from_y = x - moved[..., 0], y - moved[..., 1]
+    return np.stack([from_x, from_y], axis=-1).astype(np.float32)

@@ -1,4 +1,4 @@
-"""A synthetic film as a DICOM object that any archive takes: Digital X-Ray Image, For Presentation.
+"""A picture as a DICOM object that any archive takes: Digital X-Ray, Computed Radiography or Secondary Capture.
 
 The patient is invented and says so in name and identifier; UIDs are hashes, so that equal films are one object.
 """
@@ -9,17 +9,32 @@ import hashlib
 import uuid
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 
 import numpy as np
-import numpy.typing as npt
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import DigitalXRayImageStorageForPresentation, ExplicitVRLittleEndian
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    SecondaryCaptureImageStorage,
+)
 
+from kneeoa.datasets.phantom_choices import FilmObject, PhotometricInterpretation
+from kneeoa.datasets.phantom_encoding import FilmEncoding
+from kneeoa.datasets.phantom_pixels import add_pixels
+from kneeoa.datasets.phantom_statements import state_anatomy, state_orientation, state_spacing, state_view
+from kneeoa.datasets.transfer_syntax import encode
 from kneeoa.model.radiograph import FloatImage, Side
 
-BITS_STORED = 12
-MAGNIFICATION = 1.1
-"""The knee stands before the detector, so its shadow is larger: Imager Pixel Spacing over Pixel Spacing."""
+_CLASSES = MappingProxyType(
+    {
+        FilmObject.DX: DigitalXRayImageStorageForPresentation,
+        FilmObject.CR: ComputedRadiographyImageStorage,
+        FilmObject.SC: SecondaryCaptureImageStorage,
+    }
+)
+_STUDY_YEAR = 2024
 
 
 class Photometric(StrEnum):
@@ -39,8 +54,8 @@ class FilmHeader:
         pixel_spacing_mm: millimetres per pixel in the joint's plane, both ways.
         study_key: films with equal keys belong to one study.
         image_key: whatever tells this film from all others.
-        view_position: View Position (0018,5101), "PA" or "LL".
-        photometric: how the pixels are stored; what is displayed is the same.
+        view_position: View Position (0018,5101): "PA", "AP", "LL", "RL", ...
+        photometric: how `dx_dataset` stores the pixels; what is displayed is the same.
     """
 
     patient_id: str
@@ -65,20 +80,45 @@ def dx_dataset(pixels: FloatImage, header: FilmHeader) -> Dataset:
     References:
         PS3.3 A.26 (DX IOD), C.8.11.1 to C.8.11.5 (DX Series, Anatomy, Image, Detector, Positioning).
     """
+    return film_dataset(pixels, header, FilmEncoding(photometric=PhotometricInterpretation(header.photometric.value)))
+
+
+def film_dataset(pixels: FloatImage, header: FilmHeader, encoding: FilmEncoding) -> Dataset:
+    """A film as the DICOM object that an encoding asks for.
+
+    Args:
+        pixels: (rows, columns) float32 in [0, 1]; bone is bright; as displayed.
+        header: what it says about itself; `encoding.photometric` goes before the header's.
+        encoding: how it is stored, and what of the header is stated where.
+
+    Returns:
+        A data set with file meta information, ready to be saved or sent.
+
+    Raises:
+        ValueError: Laterality (0020,0060) cannot say both; or padding leaves nothing of the picture.
+
+    References:
+        PS3.3 A.26 (DX), A.2 (CR), A.8.1 (SC); C.8.11.1 to C.8.11.5, C.8.1.1 and C.8.1.2, C.8.6.1 and C.8.6.2.
+    """
+    if 2 * encoding.padding_px >= min(pixels.shape):
+        raise ValueError(f"Padding of {encoding.padding_px} pixels leaves nothing of a {pixels.shape} picture.")
     dataset = Dataset()
-    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
-    dataset.SOPInstanceUID = uid(f"image {header.image_key} {header.photometric}")
-    _patient_and_study(dataset, header)
-    _series_and_equipment(dataset, header)
-    _anatomy_and_view(dataset, header)
-    _detector(dataset, header)
-    _image(dataset, pixels, header.photometric)
+    dataset.SOPClassUID = _CLASSES[encoding.film_object]
+    dataset.SOPInstanceUID = uid(f"image {header.image_key} {encoding!r}")
+    _patient_and_study(dataset, header, encoding)
+    _series_and_equipment(dataset, header, encoding)
+    state_anatomy(dataset, header.side, encoding)
+    state_view(dataset, header.view_position, encoding)
+    state_orientation(dataset, header.view_position, encoding)
+    state_spacing(dataset, header.pixel_spacing_mm, encoding)
+    _image(dataset, encoding)
+    add_pixels(dataset, _as_stored(pixels, encoding), encoding)
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     dataset.file_meta = meta
-    return dataset
+    return dataset if encoding.transfer_syntax == ExplicitVRLittleEndian else encode(dataset, encoding.transfer_syntax)
 
 
 def uid(key: str) -> str:
@@ -91,14 +131,21 @@ def uid(key: str) -> str:
     return f"2.25.{uuid.UUID(bytes=digest[:16], version=5).int}"
 
 
-def _patient_and_study(dataset: Dataset, header: FilmHeader) -> None:
+def _as_stored(pixels: FloatImage, encoding: FilmEncoding) -> FloatImage:
+    flipped = pixels[:, ::-1] if encoding.mirrored else pixels
+    return np.ascontiguousarray(np.rot90(flipped, -(encoding.rotation_degrees // 90)))
+
+
+def _patient_and_study(dataset: Dataset, header: FilmHeader, encoding: FilmEncoding) -> None:
+    age = encoding.age_years
     dataset.PatientName = "PHANTOM^KNEE"
     dataset.PatientID = header.patient_id
-    dataset.PatientBirthDate = "19600101"
+    dataset.PatientBirthDate = "" if age is None else f"{_STUDY_YEAR - age}0101"
     dataset.PatientSex = "O"
-    dataset.PatientAge = "064Y"
+    if age is not None:
+        dataset.PatientAge = f"{age:03d}Y"
     dataset.StudyInstanceUID = uid(f"study {header.study_key}")
-    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = "20240102"
+    dataset.StudyDate = dataset.SeriesDate = dataset.AcquisitionDate = dataset.ContentDate = f"{_STUDY_YEAR}0102"
     dataset.StudyTime = dataset.SeriesTime = dataset.AcquisitionTime = dataset.ContentTime = "080000"
     dataset.ReferringPhysicianName = ""
     dataset.StudyID = "1"
@@ -106,78 +153,32 @@ def _patient_and_study(dataset: Dataset, header: FilmHeader) -> None:
     dataset.StudyDescription = "Synthetic knee, no patient"
 
 
-def _series_and_equipment(dataset: Dataset, header: FilmHeader) -> None:
-    dataset.Modality = "DX"
-    dataset.SeriesInstanceUID = uid(f"series {header.study_key} {header.side}")
+def _series_and_equipment(dataset: Dataset, header: FilmHeader, encoding: FilmEncoding) -> None:
+    kind = encoding.film_object
+    dataset.Modality = "OT" if kind is FilmObject.SC else kind.value
+    dataset.SeriesInstanceUID = uid(f"series {header.study_key} {header.side} {kind} {encoding.laterality}")
     dataset.SeriesNumber = 1
     dataset.SeriesDescription = "Knee, synthetic"
-    dataset.PresentationIntentType = "FOR PRESENTATION"
     dataset.Manufacturer = "KneeOA"
     dataset.ManufacturerModelName = "phantom"
+    if kind is FilmObject.SC:
+        dataset.ConversionType = "SYN"
+    elif kind is FilmObject.DX:
+        dataset.PresentationIntentType = "FOR PRESENTATION"
+        dataset.DetectorType = "DIRECT"
+        dataset.DetectorID = "PHANTOM"
+        dataset.PositionerType = "NONE"
+        dataset.AcquisitionContextSequence = []
 
 
-def _anatomy_and_view(dataset: Dataset, header: FilmHeader) -> None:
-    dataset.BodyPartExamined = "KNEE"
-    dataset.ImageLaterality = "B" if header.side is Side.UNKNOWN else header.side.value
-    dataset.AnatomicRegionSequence = [_code("72696002", "Knee")]
-    dataset.ViewPosition = header.view_position
-    # PS3.16 CID 4010.
-    frontal = header.view_position == "PA"
-    view = _code("272479007", "postero-anterior") if frontal else _code("399173006", "left lateral")
-    view.ViewModifierCodeSequence = []
-    dataset.ViewCodeSequence = [view]
-    # As displayed: to image right lies the patient's left (of a lateral: his front), down lie the feet.
-    dataset.PatientOrientation = ["L" if frontal else "A", "F"]
-    dataset.PositionerType = "NONE"
-    dataset.AcquisitionContextSequence = []
-
-
-def _detector(dataset: Dataset, header: FilmHeader) -> None:
-    dataset.DetectorType = "DIRECT"
-    dataset.DetectorID = "PHANTOM"
-    dataset.PixelSpacing = [_decimal(header.pixel_spacing_mm)] * 2
-    dataset.ImagerPixelSpacing = [_decimal(header.pixel_spacing_mm * MAGNIFICATION)] * 2
-    dataset.EstimatedRadiographicMagnificationFactor = _decimal(MAGNIFICATION)
-    dataset.PixelSpacingCalibrationType = "GEOMETRY"
-    dataset.PixelSpacingCalibrationDescription = "Known, because drawn"
-
-
-def _image(dataset: Dataset, pixels: FloatImage, photometric: Photometric) -> None:
-    largest = (1 << BITS_STORED) - 1
-    stored: npt.NDArray[np.uint16] = np.round(pixels * np.float32(largest)).astype("<u2")
-    inverted = photometric is Photometric.MONOCHROME1
+def _image(dataset: Dataset, encoding: FilmEncoding) -> None:
     dataset.ImageType = ["ORIGINAL", "PRIMARY"]
     dataset.InstanceNumber = 1
-    dataset.SamplesPerPixel = 1
-    dataset.PhotometricInterpretation = photometric.value
-    dataset.Rows, dataset.Columns = pixels.shape
-    dataset.BitsAllocated = 16
-    dataset.BitsStored = BITS_STORED
-    dataset.HighBit = BITS_STORED - 1
-    dataset.PixelRepresentation = 0
-    dataset.PixelIntensityRelationship = "LOG"
-    # 1: more X-rays, larger values. In MONOCHROME2 bone, which few X-rays pass, has the large ones.
-    dataset.PixelIntensityRelationshipSign = 1 if inverted else -1
-    dataset.RescaleIntercept = "0"
-    dataset.RescaleSlope = "1"
-    dataset.RescaleType = "US"
-    dataset.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"
     dataset.LossyImageCompression = "00"
     dataset.BurnedInAnnotation = "NO"
-    # PS3.3 C.11.2.1.2: this centre and width map 0 to black and 4095 to white exactly.
-    dataset.WindowCenter = str(1 << (BITS_STORED - 1))
-    dataset.WindowWidth = str(1 << BITS_STORED)
-    dataset.PixelData = (largest - stored if inverted else stored).astype("<u2").tobytes()
-
-
-def _code(value: str, meaning: str) -> Dataset:
-    item = Dataset()
-    item.CodeValue = value
-    item.CodingSchemeDesignator = "SCT"
-    item.CodeMeaning = meaning
-    return item
-
-
-def _decimal(number: float) -> str:
-    """A decimal string of at most 16 characters, PS3.5 section 6.2."""
-    return f"{number:.10g}"
+    if encoding.film_object is FilmObject.DX:
+        inverted = encoding.photometric is PhotometricInterpretation.MONOCHROME1
+        dataset.PixelIntensityRelationship = "LOG"
+        # 1: more X-rays, larger values. In MONOCHROME2 bone, which few X-rays pass, has the large ones.
+        dataset.PixelIntensityRelationshipSign = 1 if inverted else -1
+        dataset.PresentationLUTShape = "INVERSE" if inverted else "IDENTITY"

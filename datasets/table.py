@@ -1,8 +1,9 @@
 """Knee crops listed in a table: CSV, or Parquet with the `[train]` extra.
 
 Data sheet. One row a picture; header names in any case and order: `image` (path, relative to the table's folder),
-`subject` (both knees of a person, and all their visits, share it), `side` (R or L), `kl` (0-4) and, if wanted, `split`
-(train, val or test; train where it is empty or absent). Other columns are ignored.
+`subject` (both knees of a person, and all their visits, share it; a set that only judges may leave it out), `side` (R
+or L), `kl` (0-4) and, if wanted, `split` (train, val or test; train where it is empty or absent). Other columns are
+ignored.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ _Row = Mapping[str, str]
 """Column name in lower case -> cell, stripped; empty where there is none."""
 
 
-def read_table(path: Path) -> list[KneeImage]:
+def read_table(path: Path, *, subject_required: bool = True) -> list[KneeImage]:
     """Lists the graded knees of a table, in its order.
 
     Args:
         path: a `.parquet` or `.pq` file, or else CSV in UTF-8 with commas.
+        subject_required: whether every row must tell its subject; where not, column and cells may be missing, and
+            `KneeImage.subject` is empty there.
 
     Returns:
         One record a row. Pictures are looked for, but not opened here.
@@ -40,11 +43,17 @@ def read_table(path: Path) -> list[KneeImage]:
     """
     if not path.is_file():
         raise DatasetError(f"There is no table {path}. Give a CSV or Parquet file, or a folder of splits.")
-    rows = _parquet_rows(path) if path.suffix.lower() in PARQUET_SUFFIXES else _csv_rows(path)
+    required = tuple(name for name in REQUIRED_COLUMNS if subject_required or name != "subject")
+    parquet = path.suffix.lower() in PARQUET_SUFFIXES
+    rows = _parquet_rows(path, required) if parquet else _csv_rows(path, required)
     seen: dict[Path, str] = {}
     knees = []
     for place, row in rows:
         knee = _knee(row, path.parent, f"{path.name}, {place}")
+        if subject_required and not knee.subject:
+            raise DatasetError(
+                f"{path.name}, {place}: the row has no subject. Without subjects a split cannot be kept free of leaks."
+            )
         earlier = seen.setdefault(knee.path.resolve(), place)
         if earlier != place:
             raise DatasetError(f"{path.name}, {place}: {row['image']} stands in {earlier} already. Keep one.")
@@ -54,12 +63,12 @@ def read_table(path: Path) -> list[KneeImage]:
     return knees
 
 
-def _csv_rows(path: Path) -> Iterator[tuple[str, _Row]]:
+def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, _Row]]:
     try:
         # utf-8-sig: Excel begins its CSV files with a byte order mark.
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.reader(file, strict=True)
-            columns = _columns(next(reader, []), path.name)
+            columns = _columns(next(reader, []), path.name, required)
             for cells in reader:
                 if not any(cell.strip() for cell in cells):
                     continue
@@ -78,7 +87,7 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, _Row]]:
         raise DatasetError(f"{path.name} cannot be read: {error.strerror}. Check its permissions.") from None
 
 
-def _parquet_rows(path: Path) -> Iterator[tuple[str, _Row]]:
+def _parquet_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, _Row]]:
     try:
         # The runtime has no pyarrow: 100 MB that only training needs.
         import pyarrow as pa
@@ -92,18 +101,18 @@ def _parquet_rows(path: Path) -> Iterator[tuple[str, _Row]]:
         table = parquet.ParquetFile(path).read()
     except (pa.ArrowException, OSError):
         raise DatasetError(f"{path.name} is not a Parquet file that can be read. Write it again, or as CSV.") from None
-    columns = _columns([str(name) for name in table.column_names], path.name)
+    columns = _columns([str(name) for name in table.column_names], path.name, required)
     for number, cells in enumerate(zip(*(column.to_pylist() for column in table.columns), strict=True), start=1):
         yield f"row {number}", {name: _text(cell) for name, cell in zip(columns, cells, strict=True)}
 
 
-def _columns(header: list[str], name: str) -> list[str]:
+def _columns(header: list[str], name: str, required: tuple[str, ...]) -> list[str]:
     columns = [column.strip().lower() for column in header]
-    missing = [column for column in REQUIRED_COLUMNS if column not in columns]
+    missing = [column for column in required if column not in columns]
     if missing:
         raise DatasetError(
             f"{name} has no column {', '.join(missing)} (found: {', '.join(columns) or 'none'}). The header names "
-            f"{', '.join(REQUIRED_COLUMNS)} and, if wanted, split, with commas between."
+            f"{', '.join(required)} and, if wanted, split, with commas between."
         )
     twice = sorted({column for column in (*REQUIRED_COLUMNS, "split") if columns.count(column) > 1})
     if twice:
@@ -126,15 +135,13 @@ def _knee(row: _Row, folder: Path, place: str) -> KneeImage:
     image = folder / row["image"]
     if not image.is_file():
         raise DatasetError(f"{place}: there is no file {row['image']} in {folder}. Paths are relative to the table.")
-    if not row["subject"]:
-        raise DatasetError(f"{place}: the row has no subject. Without subjects a split cannot be kept free of leaks.")
     side = _SIDES.get(row["side"].lower())
     if side is None:
         raise DatasetError(f"{place}: side {row['side']!r} is unknown. Write R or L, the patient's side.")
     split = row.get("split", "").lower() or SPLITS[0]
     if split not in SPLITS:
         raise DatasetError(f"{place}: split {row['split']!r} is unknown. Write one of {', '.join(SPLITS)}.")
-    return KneeImage(path=image, subject=row["subject"], side=side, kl=_kl(row["kl"], place), split=split)
+    return KneeImage(path=image, subject=row.get("subject", ""), side=side, kl=_kl(row["kl"], place), split=split)
 
 
 def _kl(text: str, place: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import tempfile
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from pydicom import Dataset, dcmread
@@ -24,24 +25,57 @@ HTJ2K = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (201, 202, 203))
 """High-Throughput JPEG 2000: OpenJPEG reads it and does not write it."""
 LOSSY = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 81, 91))
 ENCODABLE = (frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED}) | COMPRESSED) - HTJ2K
+NARROW = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 90, 91))
+"""Codecs that write 8-bit pixels from 8-bit containers only."""
 NEAR_LOSSLESS_ERROR = 3
 """JPEG-LS near-lossless: no pixel is farther off than this."""
 J2K_RATIO = 8.0
 _JPEG_8_BIT = "1.2.840.10008.1.2.4.50"
+_LOSSY_METHODS = MappingProxyType({"50": "ISO_10918_1", "51": "ISO_10918_1", "81": "ISO_14495_1", "91": "ISO_15444_1"})
+NAMES = MappingProxyType(
+    {
+        "implicit": IMPLICIT_LITTLE,
+        "explicit": EXPLICIT_LITTLE,
+        "big-endian": EXPLICIT_BIG,
+        "deflated": DEFLATED,
+        "rle": "1.2.840.10008.1.2.5",
+        "jpeg-baseline": _JPEG_8_BIT,
+        "jpeg-extended": "1.2.840.10008.1.2.4.51",
+        "jpeg-lossless-14": "1.2.840.10008.1.2.4.57",
+        "jpeg-lossless": "1.2.840.10008.1.2.4.70",
+        "jpeg-ls": "1.2.840.10008.1.2.4.80",
+        "jpeg-ls-near": "1.2.840.10008.1.2.4.81",
+        "jpeg-2000-lossless": "1.2.840.10008.1.2.4.90",
+        "jpeg-2000": "1.2.840.10008.1.2.4.91",
+    }
+)
+"""What people call the syntaxes of `ENCODABLE`."""
+
+
+def syntax_uid(name: str) -> str:
+    """The UID of a transfer syntax, given by a name of `NAMES` or by that UID itself.
+
+    Raises:
+        DatasetError: it is none that can be written here.
+    """
+    uid = NAMES.get(name.lower(), name)
+    if uid not in ENCODABLE:
+        raise DatasetError(f"No encoder for transfer syntax {name!r}: choose one of {', '.join(NAMES)}.")
+    return uid
 
 
 def encode(dataset: Dataset, transfer_syntax_uid: str) -> Dataset:
     """Writes a film's pixels in another transfer syntax.
 
     Args:
-        dataset: one grey frame, uncompressed, little endian, 8 or 16 bits allocated.
+        dataset: one frame, uncompressed, little endian, 8 or 16 bits allocated; grey where it is to be compressed.
         transfer_syntax_uid: one of `ENCODABLE`. JPEG Extended (.51) is 12-bit where Bits Stored is 12.
 
     Returns:
         A copy with File Meta Information, ready for `save_as`; the original is left alone.
 
     Raises:
-        DatasetError: the syntax has no encoder here, or cannot hold so many bits.
+        DatasetError: the syntax has no encoder here, or cannot hold so many bits or colours.
 
     References:
         PS3.5 annex A: what each syntax does to the pixels.
@@ -50,6 +84,10 @@ def encode(dataset: Dataset, transfer_syntax_uid: str) -> Dataset:
         raise DatasetError(f"No encoder for {transfer_syntax_uid}: choose one of {', '.join(sorted(ENCODABLE))}.")
     if transfer_syntax_uid == _JPEG_8_BIT and dataset.BitsStored > 8:
         raise DatasetError("JPEG Baseline (.50) holds 8 bits: choose .51 for 12, or .70 for more.")
+    if transfer_syntax_uid in NARROW and dataset.BitsStored <= 8 < dataset.BitsAllocated:
+        raise DatasetError(f"{transfer_syntax_uid} holds 8 bits in 8: choose to allocate 8.")
+    if transfer_syntax_uid in COMPRESSED and dataset.SamplesPerPixel != 1:
+        raise DatasetError("Only grey pixels can be compressed here: choose Explicit VR Little Endian for colours.")
     film = copy.deepcopy(dataset)
     film.file_meta = FileMetaDataset()
     film.file_meta.MediaStorageSOPClassUID = film.SOPClassUID
@@ -57,8 +95,10 @@ def encode(dataset: Dataset, transfer_syntax_uid: str) -> Dataset:
     film.file_meta.TransferSyntaxUID = UID(transfer_syntax_uid)
     if transfer_syntax_uid == EXPLICIT_BIG:
         film["PixelData"].VR = "OW"
-        # PS3.5 8.1.1: in OW the words are swapped, whether they hold one pixel or two bytes.
-        film.PixelData = np.frombuffer(film.PixelData, dtype="<u2").astype(">u2").tobytes()
+        # PS3.5 8.1.1: in OW the words are swapped, whether they hold one pixel or two bytes; in tables they are too.
+        for element in film.iterall():
+            if element.VR == "OW":
+                element.value = np.frombuffer(element.value, dtype="<u2").astype(">u2").tobytes()
     if transfer_syntax_uid not in COMPRESSED:
         return film
     codestream = _codestream(dataset, transfer_syntax_uid)
@@ -66,8 +106,21 @@ def encode(dataset: Dataset, transfer_syntax_uid: str) -> Dataset:
     film["PixelData"].VR = "OB"
     film["PixelData"].is_undefined_length = True
     if transfer_syntax_uid in LOSSY:
-        film.LossyImageCompression = "01"
+        _state_loss(film, len(dataset.PixelData) / len(codestream))
     return film
+
+
+def _state_loss(film: Dataset, ratio: float) -> None:
+    """What a lossy film must say of itself.
+
+    References:
+        PS3.3 C.7.6.1.1.5 (ratio and method of lossy compression), C.7.6.1.1.2 (DERIVED).
+    """
+    film.LossyImageCompression = "01"
+    film.LossyImageCompressionRatio = f"{ratio:.4g}"
+    film.LossyImageCompressionMethod = _LOSSY_METHODS[film.file_meta.TransferSyntaxUID.rsplit(".", 1)[1]]
+    if "ImageType" in film:
+        film.ImageType = ["DERIVED", *film.ImageType[1:]]
 
 
 def _codestream(dataset: Dataset, uid: str) -> bytes:

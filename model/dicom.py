@@ -12,7 +12,7 @@ from kneeoa.model.dicom_facts import FOR_PROCESSING, age_years, body_part, film_
 from kneeoa.model.dicom_grey import displayed, refuse_blank_picture
 from kneeoa.model.dicom_header import Header, read_header
 from kneeoa.model.dicom_pixels import stored_pixels
-from kneeoa.model.dicom_rules import checked_geometry
+from kneeoa.model.dicom_rules import checked_geometry, refuse_slender
 from kneeoa.model.errors import FilmError, ReasonCode
 from kneeoa.model.picture import PICTURE_MAGICS, read_grey
 from kneeoa.model.radiograph import FilmFacts, Radiograph, Side, SideSource
@@ -36,16 +36,18 @@ def read_radiograph(source: str | Path, *, side: Side | None = None, spacing_mm:
     Raises:
         FilmError: for whatever is wrong, with the facts that were learnt before. Never any other exception.
     """
-    facts = FilmFacts(str(source))
+    name = str(source).encode("utf-8", "backslashreplace").decode()  # a name that is no text has no place in JSON
+    facts = FilmFacts(name)
     try:
         with _opened(Path(source)) as stream:
             size = os.fstat(stream.fileno()).st_size
-            magic = stream.read(8)
+            head = stream.read(132)
             stream.seek(0)
-            if magic.startswith(PICTURE_MAGICS):
+            # An object whose preamble is a picture's is an object: the preamble is nobody's, PS3.10 7.1.
+            if head.startswith(PICTURE_MAGICS) and head[128:] != b"DICM":
                 return _picture(Path(source), facts, side, spacing_mm)
             header = read_header(stream, size)
-            facts = film_facts(str(source), header.elements, spacing_mm)
+            facts = film_facts(name, header.elements, spacing_mm)
             return _film(header, facts, side)
     except FilmError as error:
         raise FilmError(error.refusal.code, error.refusal.message, error.facts or facts) from None
@@ -89,6 +91,7 @@ def _film(header: Header, facts: FilmFacts, user_side: Side | None) -> Radiograp
 
 def _picture(path: Path, facts: FilmFacts, side: Side | None, spacing_mm: float | None) -> Radiograph:
     pixels = read_grey(path)
+    refuse_slender(*pixels.shape)
     refuse_blank_picture(pixels)
     spacing, origin = user_spacing(spacing_mm)
     rows, columns = pixels.shape

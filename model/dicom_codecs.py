@@ -7,13 +7,15 @@ the codestream claims has been held against the header's: native code inflates w
 
 from __future__ import annotations
 
-import io
 import struct
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from kneeoa.model.dicom_jpeg import decode_jpeg, frame_of
+from kneeoa.model.dicom_jpeg_2000 import refuse_shredded
+from kneeoa.model.dicom_native_stderr import native_stderr
 from kneeoa.model.dicom_sources import ByteSource
 from kneeoa.model.errors import FilmError, ReasonCode
 
@@ -22,8 +24,9 @@ JPEG = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70))
 JPEG_LS = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (80, 81))
 JPEG_2000 = frozenset(f"1.2.840.10008.1.2.4.{n}" for n in (90, 91, 201, 202, 203))
 COMPRESSED = frozenset({RLE}) | JPEG | JPEG_LS | JPEG_2000
-CODESTREAM_BYTES = 1 << 29
-"""More than any 64-megapixel film needs, even when it was not worth compressing."""
+FRAGMENTS = 1 << 16
+"""Of one film; most have one."""
+_SLACK = 1 << 20
 
 StoredPixels = npt.NDArray[np.unsignedinteger]
 """(rows, columns) or (rows, columns, samples), unsigned containers of the stored bits."""
@@ -38,6 +41,11 @@ class Geometry:
     samples: int
     bits_allocated: int
     photometric: str
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the pixels, decoded."""
+        return self.rows * self.columns * self.samples * self.bits_allocated // 8
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -65,7 +73,7 @@ def decode(
     References:
         PS3.5 section A.4 (encapsulation, one section a codec) and section 8.2.
     """
-    codestream = _codestream(source, length)
+    codestream = _codestream(source, length, 2 * geometry.size_bytes + _SLACK)
     try:
         if transfer_syntax == RLE:
             return _rle(codestream, geometry), geometry.bits_allocated
@@ -85,28 +93,26 @@ def decode(
         raise FilmError(ReasonCode.CORRUPT_PIXELS, "The decoder does not accept the pixel data.") from None
 
 
-def _codestream(source: ByteSource, length: int | None) -> bytes:
+def _codestream(source: ByteSource, length: int | None, largest: int) -> bytes:
     """All fragments but the offset table, in a row: of a single frame, that is its codestream."""
     if length is not None and length < 8:
         raise FilmError(ReasonCode.TRUNCATED, "The pixel data are shorter than the header claims.")
     pieces: list[bytes] = []
-    total = 0
-    first = True
+    total = count = 0
     while len(head := source.read(8)) == 8:
         size = int(struct.unpack("<L", head[4:])[0])
         if head[:4] == b"\xfe\xff\xdd\xe0":
             break
         if head[:4] != b"\xfe\xff\x00\xe0" or size == 0xFFFFFFFF:
             raise FilmError(ReasonCode.CORRUPT_PIXELS, "The compressed pixel data are not framed as they must be.")
-        total += size
-        if total > CODESTREAM_BYTES:
-            raise FilmError(ReasonCode.TOO_LARGE, "The compressed pixel data are larger than 512 MB.")
+        total, count = total + size, count + 1
+        if total > largest or count > FRAGMENTS:
+            raise FilmError(ReasonCode.TOO_LARGE, "The compressed pixel data are larger than the film could ever be.")
         piece = source.read(size)
         if len(piece) < size:
             raise FilmError(ReasonCode.TRUNCATED, "The file ends within its pixel data.")
-        if not first:
+        if count > 1:
             pieces.append(piece)
-        first = False
     else:
         raise FilmError(ReasonCode.TRUNCATED, "The file ends before the end of its compressed pixel data.")
     if not any(pieces):
@@ -130,13 +136,14 @@ def _hold(geometry: Geometry, rows: int, columns: int, samples: int) -> None:
 def _rle(codestream: bytes, geometry: Geometry) -> StoredPixels:
     from rle.utils import decode_pixel_data
 
-    frame = decode_pixel_data(
-        codestream,
-        version=2,
-        rows=geometry.rows,
-        columns=geometry.columns,
-        bits_allocated=geometry.bits_allocated,
-    )
+    with native_stderr():  # its Rust panics at segments that are too long, and prints where
+        frame = decode_pixel_data(
+            codestream,
+            version=2,
+            rows=geometry.rows,
+            columns=geometry.columns,
+            bits_allocated=geometry.bits_allocated,
+        )
     planes = _view(bytes(frame), geometry.bits_allocated).reshape(geometry.samples, geometry.rows, geometry.columns)
     return planes[0] if geometry.samples == 1 else np.moveaxis(planes, 0, -1)  # RLE is colour by plane, PS3.5 G.2
 
@@ -145,6 +152,7 @@ def _jpeg_2000(codestream: bytes, geometry: Geometry) -> tuple[StoredPixels, int
     from openjpeg.utils import decode as openjpeg_decode
     from openjpeg.utils import get_parameters
 
+    refuse_shredded(codestream, geometry.rows * geometry.columns * geometry.samples)
     claims = get_parameters(codestream)
     rows, columns, samples = (int(claims[name]) for name in ("rows", "columns", "samples_per_pixel"))
     _hold(geometry, rows, columns, samples)
@@ -156,7 +164,8 @@ def _jpeg_2000(codestream: bytes, geometry: Geometry) -> tuple[StoredPixels, int
 def _jpeg_ls(codestream: bytes, geometry: Geometry) -> tuple[StoredPixels, int]:
     from jpeg_ls import decode_pixel_data
 
-    rows, columns, samples, bits = _start_of_frame(codestream)
+    frame = frame_of(codestream)
+    rows, columns, samples, bits = frame.rows, frame.columns, frame.samples, frame.bits
     _hold(geometry, rows, columns, samples)
     # Without its end marker the decoder searches for minutes.
     if not codestream.rstrip(b"\0").endswith(b"\xff\xd9"):
@@ -169,63 +178,9 @@ def _jpeg_ls(codestream: bytes, geometry: Geometry) -> tuple[StoredPixels, int]:
 
 
 def _jpeg(codestream: bytes, transfer_syntax: str, geometry: Geometry) -> tuple[StoredPixels, int]:
-    rows, columns, samples, bits = _start_of_frame(codestream)
-    _hold(geometry, rows, columns, samples)
-    if samples == 3 and bits == 8 and not transfer_syntax.endswith((".57", ".70")):
-        from PIL import Image
-
-        # Pillow knows from the markers whether three components are RGB or YCbCr; DICOM headers often do not.
-        with Image.open(io.BytesIO(codestream), formats=("JPEG",)) as picture:
-            return np.asarray(picture.convert("RGB")), 8
-    return _gdcm(codestream, transfer_syntax, geometry, bits), bits
-
-
-def _gdcm(codestream: bytes, transfer_syntax: str, geometry: Geometry, bits: int) -> StoredPixels:
-    import gdcm
-
-    for quiet in (gdcm.Trace.WarningOff, gdcm.Trace.ErrorOff, gdcm.Trace.DebugOff):
-        quiet()
-    fragment = gdcm.Fragment()
-    fragment.SetByteStringValue(codestream)
-    fragments = gdcm.SequenceOfFragments.New()
-    fragments.AddFragment(fragment)
-    element = gdcm.DataElement(gdcm.Tag(0x7FE0, 0x0010))
-    element.SetValue(fragments.__ref__())
-    image = gdcm.Image()
-    image.SetNumberOfDimensions(2)
-    image.SetDimensions((geometry.columns, geometry.rows, 1))
-    image.SetDataElement(element)
-    kind = gdcm.PhotometricInterpretation.MONOCHROME2 if geometry.samples == 1 else gdcm.PhotometricInterpretation.RGB
-    image.SetPhotometricInterpretation(gdcm.PhotometricInterpretation(kind))
-    image.SetTransferSyntax(gdcm.TransferSyntax(gdcm.TransferSyntax.GetTSType(transfer_syntax)))
-    container = 8 if bits <= 8 else 16
-    # The stored sign is applied later, from the header: here the bits are only bits.
-    image.SetPixelFormat(gdcm.PixelFormat(geometry.samples, container, bits, bits - 1, 0))
-    buffer = image.GetBuffer().encode("utf-8", "surrogateescape")
-    return _view(buffer, container).reshape(geometry.shape)
-
-
-def _start_of_frame(codestream: bytes) -> tuple[int, int, int, int]:
-    """(rows, columns, samples, bits) of a JPEG or JPEG-LS codestream.
-
-    References:
-        ITU-T T.81 B.2.2 and T.87 C.2.2: the frame header.
-    """
-    position = 2
-    while codestream[:2] == b"\xff\xd8" and position + 10 <= len(codestream):
-        marker = codestream[position + 1]
-        if codestream[position] != 0xFF:
-            break
-        if marker == 0xFF:
-            position += 1
-            continue
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}):
-            bits, rows, columns, samples = struct.unpack_from(">BHHB", codestream, position + 4)
-            if not 2 <= bits <= 16:
-                break
-            return rows, columns, samples, bits
-        position += 2 + int(struct.unpack_from(">H", codestream, position + 2)[0])
-    raise FilmError(ReasonCode.CORRUPT_PIXELS, "The compressed pixel data have no frame header.")
+    frame = frame_of(codestream)
+    _hold(geometry, frame.rows, frame.columns, frame.samples)
+    return decode_jpeg(codestream, frame, transfer_syntax), frame.bits
 
 
 def _view(buffer: bytes | bytearray, bits_allocated: int) -> StoredPixels:

@@ -8,6 +8,7 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kneeoa.model.dicom_sources import BudgetedSource
 from kneeoa.model.dicom_walk import ITEM, UNDEFINED_LENGTH, Element, read_head, walk
 from kneeoa.model.errors import FilmError
 
@@ -15,6 +16,10 @@ ITEM_TAGS = (
     # Within items: code meaning, region modifiers, frame laterality, and the parts of a table.
     *(0x00080104, 0x00082220, 0x00209072, 0x00283002, 0x00283006),
 )
+VALUE_BYTES = 1 << 12
+"""Of a value that is read as text or numbers: only its first few are asked for, and a hostile one has millions."""
+_MOST_ITEMS = 64
+_ITEM_READS = 1 << 12
 _STRUCT_CODES = {"US": "H", "SS": "h", "UL": "L", "SL": "l", "FL": "f", "FD": "d", "OW": "H"}
 
 
@@ -40,16 +45,16 @@ class Elements:
 
         Code strings are ASCII; in code meanings other letters may come out wrong, which no rule here depends on.
         """
-        return self.content(tag).decode("latin-1").split("\\")[0].strip("\0 \t\r\n")
+        return self.content(tag)[:VALUE_BYTES].decode("latin-1").split("\\")[0].strip("\0 \t\r\n")
 
     def numbers(self, tag: int, kind: str = "DS") -> tuple[float, ...]:
-        """All finite numbers of a value.
+        """All finite numbers of a value, of an overlong one the first.
 
         Args:
             tag: the attribute.
             kind: its VR by the dictionary, for objects that do not say it ("US", "SS", "DS", "IS", ...).
         """
-        content = self.content(tag)
+        content = self.content(tag)[:VALUE_BYTES]
         vr = self.found[tag].vr if tag in self.found else ""
         code = _STRUCT_CODES.get(vr) or _STRUCT_CODES.get(kind if vr in {"", "UN", "OB"} else vr)
         if code is None:
@@ -66,21 +71,23 @@ class Elements:
         return int(numbers[0]) if numbers and abs(numbers[0]) < 1 << 53 else None
 
     def items(self, tag: int) -> tuple[Elements, ...]:
-        """The items of a sequence; empty when there are none or they cannot be walked."""
+        """The items of a sequence, at most 64; empty when there are none or they cannot be walked."""
         element = self.found.get(tag)
         return () if element is None else _items(element)
 
 
 def _items(element: Element) -> tuple[Elements, ...]:
-    source = io.BytesIO(element.content)
+    source = BudgetedSource(io.BytesIO(element.content), len(element.content), _ITEM_READS)
     items: list[Elements] = []
     try:
-        while (head := read_head(source, element.layout)) is not None and head.tag == ITEM:
-            whole = head.length == UNDEFINED_LENGTH
-            body = source if whole else io.BytesIO(source.read(head.length))
+        while len(items) < _MOST_ITEMS and (head := read_head(source, element.layout)) is not None and head.tag == ITEM:
+            end = None if head.length == UNDEFINED_LENGTH else source.tell() + head.length
+            body = source if end is None else BudgetedSource(source, end)
             found: dict[int, Element] = {}
             walk(body, element.layout, lambda _tag: False, ITEM_TAGS, found)
             items.append(Elements(found))
+            if end is not None:
+                source.seek(end)
     except FilmError:
         return tuple(items)
     return tuple(items)

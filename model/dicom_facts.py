@@ -8,6 +8,7 @@ from datetime import date
 from types import MappingProxyType
 
 from kneeoa.model.dicom_elements import Elements
+from kneeoa.model.dicom_terms import known_modality, known_view
 from kneeoa.model.radiograph import FilmFacts, Side, SideSource, SpacingOrigin
 
 BILATERAL = "bilateral"
@@ -46,7 +47,7 @@ def film_facts(source: str, elements: Elements, spacing_mm: float | None) -> Fil
         columns=_count(elements, 0x00280011),
         pixel_spacing_mm=spacing,
         spacing_origin=origin,
-        modality=elements.text(0x00080060).upper()[:16] or None,
+        modality=known_modality(elements.text(0x00080060)),
         view=_view(elements),
     )
 
@@ -155,11 +156,13 @@ def _side_of_anatomy(elements: Elements) -> str:
 
 
 def _view(elements: Elements) -> str:
-    stated = elements.text(0x00185101).upper()
+    stated = elements.text(0x00185101)
     if stated:
-        return stated[:16]
+        return known_view(stated)
     meaning = _meaning(elements, 0x00540220).upper()
-    return next((view for pattern, view in _VIEWS if pattern.search(meaning)), meaning[:64] or "unknown")
+    if not meaning:
+        return "unknown"
+    return next((view for pattern, view in _VIEWS if pattern.search(meaning)), known_view(meaning))
 
 
 def _meaning(elements: Elements, tag: int) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from kneeoa.model.dicom_elements import Elements
-from kneeoa.model.dicom_sources import INFLATED_BYTES, BudgetedSource, ByteSource, InflatedSource
+from kneeoa.model.dicom_sources import BudgetedSource, ByteSource, InflatedSource
 from kneeoa.model.dicom_walk import UNDEFINED_LENGTH, Element, Layout, read_head, walk
 from kneeoa.model.errors import FilmError, ReasonCode
 
@@ -86,14 +86,14 @@ def read_header(stream: BinaryIO, size: int) -> Header:
     meta = _walk(stream, size, lambda tag: tag >> 16 != 2, (0x00020010,))
     transfer_syntax = meta.elements.text(0x00020010)
     source: ByteSource = stream
-    end = size
+    end: int | None = size
     if transfer_syntax == DEFLATED:
-        source, end = InflatedSource(stream), INFLATED_BYTES
+        source, end = InflatedSource(stream), None
     header = _walk(source, end, lambda tag: tag >> 16 == 0x7FE0, WANTED_TAGS)
     fault = meta.fault or header.fault
     if fault is None:
         try:
-            header = _at_pixels(header, source, None if transfer_syntax == DEFLATED else end)
+            header = _at_pixels(header, source, end)
         except FilmError as error:
             fault = error
     if transfer_syntax in {"", IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG}:
@@ -119,7 +119,7 @@ def _at_pixels(header: Header, source: ByteSource, end: int | None) -> Header:
     return header
 
 
-def _walk(source: ByteSource, end: int, stops: Callable[[int], bool], wanted: tuple[int, ...]) -> Header:
+def _walk(source: ByteSource, end: int | None, stops: Callable[[int], bool], wanted: tuple[int, ...]) -> Header:
     """Elements until `stops` says so, with the transfer syntax that the bytes show; the source is then at that tag."""
     found: dict[int, Element] = {}
     shown = EXPLICIT_LITTLE

@@ -12,6 +12,8 @@ from kneeoa.model.dicom_sources import ByteSource
 from kneeoa.model.errors import FilmError, ReasonCode
 
 _CHUNK = 1 << 22
+_PADDING = 4096
+"""Bytes after the pixels that some writers add to fill a block."""
 _GREY_TOLERANCE = 24
 """Of 255: how far a colour sample may be from its grey; JPEG's chroma noise stays far below."""
 _COLOURED_SHARE = 0.005
@@ -66,10 +68,7 @@ def _native(header: Header, source: ByteSource, geometry: Geometry) -> npt.NDArr
     halved = geometry.photometric == "YBR_FULL_422"
     count = geometry.rows * geometry.columns * (2 if halved else geometry.samples)
     expected = count * geometry.bits_allocated // 8
-    if header.pixel_length is None:
-        raise FilmError(ReasonCode.CORRUPT_PIXELS, "The pixel data are framed as if they were compressed.")
-    if header.pixel_length < expected or (header.left is not None and header.left < expected):
-        raise FilmError(ReasonCode.TRUNCATED, "The pixel data are shorter than rows, columns and bits claim.")
+    _refuse_length(header, expected, expected // geometry.rows)
     content = np.empty(expected, dtype=np.uint8)
     filled = 0
     while filled < expected:
@@ -89,6 +88,16 @@ def _native(header: Header, source: ByteSource, geometry: Geometry) -> npt.NDArr
     if geometry.samples == 3 and header.elements.integer(0x00280006) == 1:
         return np.moveaxis(pixels.reshape(3, geometry.rows, geometry.columns), 0, -1)
     return pixels.reshape(geometry.shape)
+
+
+def _refuse_length(header: Header, expected: int, row: int) -> None:
+    if header.pixel_length is None:
+        raise FilmError(ReasonCode.CORRUPT_PIXELS, "The pixel data are framed as if they were compressed.")
+    if header.pixel_length < expected or (header.left is not None and header.left < expected):
+        raise FilmError(ReasonCode.TRUNCATED, "The pixel data are shorter than rows, columns and bits claim.")
+    # Up to a row may be padding; more says that the film has another shape than its header.
+    if header.pixel_length - expected >= max(_PADDING, row):
+        raise FilmError(ReasonCode.BAD_GEOMETRY, "The pixel data are longer than rows, columns and bits claim.")
 
 
 def _unhalved(pixels: npt.NDArray[np.unsignedinteger], geometry: Geometry) -> npt.NDArray[np.unsignedinteger]:

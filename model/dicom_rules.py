@@ -13,12 +13,15 @@ from kneeoa.model.dicom_header import (
     IMPLICIT_LITTLE,
     Header,
 )
+from kneeoa.model.dicom_terms import known_modality
 from kneeoa.model.errors import FilmError, ReasonCode
 
 COMPRESSED_PIXELS = 64 << 20
-DECODED_BYTES = 1 << 30
+"""Of a film in grey, a third of it in colour: decoders hold each sample in 32 bits, some of them twice."""
 NATIVE_BYTES = 16384 * 16384 * 2 + (1 << 20)
 """16k x 16k at 16 bits: such a film and its reduced float32 copy stay below 1 GB together."""
+SLENDER = 16
+"""Longer side over shorter; a film of both legs has 3, and what is drawn of a film is scaled to its height."""
 _RADIOGRAPHS = frozenset({"CR", "DX", "RF", "RG"})
 _SECONDARY = frozenset({"OT", "SC", ""})
 _NATIVE = frozenset({IMPLICIT_LITTLE, EXPLICIT_LITTLE, EXPLICIT_BIG, DEFLATED})
@@ -149,7 +152,7 @@ def _refuse_kind(elements: Elements, *, has_pixels: bool) -> None:
     if not has_pixels:
         raise FilmError(ReasonCode.NO_PIXELS, "The object has no pixel data.")
     if modality not in _RADIOGRAPHS | _SECONDARY:
-        said = f" (its Modality is {modality})" if modality.isalnum() and len(modality) <= 16 else ""
+        said = f" (its Modality is {modality})" if known_modality(modality) else ""
         raise FilmError(ReasonCode.WRONG_MODALITY, f"The object is of another kind{said}, not a plain radiograph.")
 
 
@@ -157,19 +160,11 @@ def _geometry(elements: Elements, photometric: str) -> Geometry:
     rows, columns = elements.integer(0x00280010), elements.integer(0x00280011)
     if not rows or not columns or max(rows, columns) >= 0xFFFF or min(rows, columns) < 0:
         raise FilmError(ReasonCode.BAD_GEOMETRY, f"Rows and Columns are {rows} and {columns}.")
+    refuse_slender(rows, columns)
     samples = elements.integer(0x00280002)
     samples = 1 if samples is None else samples
     grey = photometric in {"MONOCHROME1", "MONOCHROME2"}
-    colour = photometric in {
-        "RGB",
-        "YBR_FULL",
-        "YBR_FULL_422",
-        "YBR_RCT",
-        "YBR_ICT",
-        "YBR_PARTIAL_420",
-        "YBR_PARTIAL_422",
-    }
-    if not (grey and samples == 1) and not (colour and samples == 3):
+    if not (grey and samples == 1) and not (photometric in _COLOURS and samples == 3):
         raise FilmError(ReasonCode.BAD_GEOMETRY, f"{samples} samples per pixel do not go with the photometry.")
     allocated = elements.integer(0x00280100)
     stored = elements.integer(0x00280101) or allocated
@@ -190,11 +185,21 @@ def _geometry(elements: Elements, photometric: str) -> Geometry:
     return Geometry(rows, columns, samples, allocated, photometric)
 
 
+def refuse_slender(rows: int, columns: int) -> None:
+    """Refuses a line of pixels, which is no film.
+
+    Raises:
+        FilmError: `bad_geometry`.
+    """
+    if max(rows, columns) > SLENDER * min(rows, columns):
+        raise FilmError(ReasonCode.BAD_GEOMETRY, f"The film is a strip of {rows} x {columns} pixels.")
+
+
 def _refuse_size(geometry: Geometry, *, compressed: bool) -> None:
     pixels = geometry.rows * geometry.columns
     size = pixels * geometry.samples * geometry.bits_allocated // 8
     claim = f"The header claims {geometry.rows} x {geometry.columns} pixels"
-    if compressed and (pixels > COMPRESSED_PIXELS or size > DECODED_BYTES):
+    if compressed and pixels * geometry.samples > COMPRESSED_PIXELS:
         raise FilmError(ReasonCode.TOO_LARGE, f"{claim}, more than can safely be decompressed.")
     # Colour and 32-bit pixels need a second copy on their way to grey values.
     if size > NATIVE_BYTES or (geometry.samples * geometry.bits_allocated > 16 and pixels > COMPRESSED_PIXELS):

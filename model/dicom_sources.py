@@ -9,6 +9,8 @@ from kneeoa.model.errors import FilmError, ReasonCode
 
 HEADER_BYTES = 32 << 20
 """Header bytes that are looked at; skipped elements cost nothing, so only hostile objects have more."""
+HEADER_READS = 1 << 18
+"""Two or three for an element: no film has a tenth of them, and each costs microseconds."""
 INFLATED_BYTES = 1 << 30
 """Deflate shrinks up to 1032 times: without a bound a 1 MB object could fill the memory."""
 
@@ -99,24 +101,35 @@ class InflatedSource:
 
 
 class BudgetedSource:
-    """A source whose reads are counted and never longer than what is left, so that a claimed 4 GB costs nothing."""
+    """A source whose reads are counted and never longer than what is left, so that a claimed 4 GB costs nothing.
 
-    def __init__(self, source: ByteSource, end: int) -> None:
+    Args:
+        source: where the bytes come from.
+        end: number of the first byte that is not read; None where the source itself knows its end.
+        reads: how many reads are served.
+    """
+
+    def __init__(self, source: ByteSource, end: int | None, reads: int = HEADER_READS) -> None:
         self._source = source
         self._end = end
-        self._spent = 0
+        self._bytes_left = HEADER_BYTES
+        self._reads_left = reads
         self.tell = source.tell
 
     def seek(self, position: int, /) -> int:
         """Moves to a byte; none lies behind the end."""
-        if position > self._end:
+        if self._end is not None and position > self._end:
             raise FilmError(ReasonCode.TRUNCATED, "The file ends within its header.")
         return self._source.seek(position)
 
     def read(self, count: int, /) -> bytes:
         """Up to `count` bytes; fewer only at the end."""
-        count = max(0, min(count, self._end - self._source.tell()))
-        self._spent += count
-        if self._spent > HEADER_BYTES:
+        if self._end is not None:
+            count = max(0, min(count, self._end - self._source.tell()))
+        self._bytes_left -= count
+        self._reads_left -= 1
+        if self._bytes_left < 0:
             raise FilmError(ReasonCode.TOO_LARGE, "The header alone is larger than 32 MB.")
+        if self._reads_left < 0:
+            raise FilmError(ReasonCode.TOO_LARGE, "The header has more elements than any film's.")
         return self._source.read(count)

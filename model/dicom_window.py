@@ -101,12 +101,13 @@ def _table(item: Elements, *, signed: bool) -> tuple[float, Values, int] | None:
     """(first value mapped, data, bits) of a LUT item, or None where its parts do not agree.
 
     References:
-        PS3.3 C.11.1.1 and C.11.2.1.1: 0 entries mean 65,536; the first value mapped is signed where its input is.
+        PS3.3 C.11.1.1 and C.11.2.1.1: 0 entries mean 65,536; the first value mapped is signed where its input is, the
+        number of entries never, whatever VR the descriptor was written with.
     """
     descriptor = item.numbers(0x00283002, "US")
     if len(descriptor) != 3:
         return None
-    entries = int(descriptor[0]) or 1 << 16
+    entries = int(descriptor[0]) % (1 << 16) or 1 << 16
     first = descriptor[1] - (1 << 16) if signed and descriptor[1] >= 1 << 15 else descriptor[1]
     content = item.content(0x00283006)
     if entries < 2 or len(content) < entries:

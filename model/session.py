@@ -80,22 +80,7 @@ class NetworkSession:
     """
 
     def __init__(self, network: bytes, device: str = "auto", threads: int = 0) -> None:
-        check_single_onnxruntime()
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        if threads == 1:
-            # A spinning thread takes the core that the next worker needs.
-            options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.device = _choose(device, onnxruntime.get_available_providers())
-        providers = ["CPUExecutionProvider"]
-        if self.device == "cuda":
-            providers.insert(0, "CUDAExecutionProvider")
-        self._session: onnxruntime.InferenceSession = onnxruntime.InferenceSession(
-            network, options, providers=providers
-        )
+        self._session, self.device = open_session(network, device, threads)
 
     def run(self, crops: npt.NDArray[np.float32]) -> KneeScores:
         """Scores a batch.
@@ -105,6 +90,31 @@ class NetworkSession:
         """
         logits, maps, embedding = self._session.run(["logits", "activation_maps", "embedding"], {"crops": crops})
         return KneeScores(np.asarray(logits), np.asarray(maps), np.asarray(embedding))
+
+
+def open_session(network: bytes, device: str = "auto", threads: int = 0) -> tuple[onnxruntime.InferenceSession, str]:
+    """An ONNX Runtime session and the device that it runs on.
+
+    Args:
+        network: the ONNX file's bytes.
+        device: "auto", "cpu" or "cuda".
+        threads: see `NetworkSession`.
+
+    Raises:
+        RuntimeSetupError: see `check_single_onnxruntime`.
+    """
+    check_single_onnxruntime()
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    if threads == 1:
+        # A spinning thread takes the core that the next worker needs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    chosen = _choose(device, onnxruntime.get_available_providers())
+    providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if chosen == "cuda" else ["CPUExecutionProvider"]
+    return onnxruntime.InferenceSession(network, options, providers=providers), chosen
 
 
 def _choose(device: str, providers: list[str]) -> str:

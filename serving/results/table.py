@@ -26,10 +26,15 @@ def results_table(reports: Sequence[FilmGrades]) -> Table:
         table.add_column(heading, overflow="fold", justify="center" if heading in ("side", "KL") else "left")
     for report in reports:
         if not report.knees:
-            table.add_row(Text(report.film.source), "", Text("-", style="bold yellow"), "", "", _reason(report))
+            table.add_row(_name(report), "", Text("-", style="bold yellow"), "", "", _reason(report))
         for knee in report.knees:
-            table.add_row(Text(report.film.source), knee.side.value, *_grade(knee.kl), _remarks(report, knee))
+            table.add_row(_name(report), knee.side.value, *_grade(knee.kl), _remarks(report, knee))
     return table
+
+
+def _name(report: FilmGrades) -> Text:
+    """The film's name; control characters in a file's name must not command the terminal."""
+    return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in report.film.source))
 
 
 def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:

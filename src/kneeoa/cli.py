@@ -15,6 +15,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kneeoa import __version__
+from kneeoa.datasets.phantom_choices import (
+    FilmObject,
+    LateralityStatement,
+    PhantomKind,
+    PhotometricInterpretation,
+    SpacingStatement,
+    ViewStatement,
+    Window,
+)
 from kneeoa.model.errors import KneeOAError
 from kneeoa.model.radiograph import Side
 
@@ -30,6 +39,7 @@ app = typer.Typer(
 )
 datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
+_STORAGE, _GREY, _HEADER, _LIES = "How it is stored", "What its grey values mean", "What its header says", "How it lies"
 
 
 def _print_version(wanted: bool) -> None:
@@ -95,15 +105,97 @@ def _print_table(reports: Sequence[FilmGrades]) -> None:
 @app.command()
 def phantom(
     out: Annotated[Path, typer.Argument(help="The DICOM file to write.")],
-    side: Annotated[Side, typer.Option(help="R or L.")] = Side.RIGHT,
+    kind: Annotated[PhantomKind, typer.Option(help="What is on the film.")] = PhantomKind.FRAMED,
+    side: Annotated[Side, typer.Option(help="R or L, of a framed knee.")] = Side.RIGHT,
     kl: Annotated[int, typer.Option("--grade", min=0, max=4, help="Nominal KL grade.")] = 2,
+    left_kl: Annotated[
+        int | None, typer.Option("--left-grade", min=0, max=4, help="Of the left knee, where there are two.")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Another seed is another knee.")] = 1,
+    medial_jsw_mm: Annotated[float | None, typer.Option(help="Joint space width of a framed knee, 0 to 8.")] = None,
+    lateral_jsw_mm: Annotated[float | None, typer.Option(help="Likewise of its lateral compartment.")] = None,
+    long_side: Annotated[int, typer.Option(help="Pixels, of films that are not framed.", min=64, max=16384)] = 3000,
+    implants: Annotated[float, typer.Option(help="Share of knees with an implant, likewise.", min=0, max=1)] = 0.0,
+    modality: Annotated[FilmObject, typer.Option(help="The kind of object.", rich_help_panel=_STORAGE)] = FilmObject.DX,
+    syntax: Annotated[
+        str, typer.Option(help="Transfer syntax: its UID, or a name such as jpeg-lossless.", rich_help_panel=_STORAGE)
+    ] = "explicit",
+    bits: Annotated[int, typer.Option(help="Bits Stored, 8 to 16.", rich_help_panel=_STORAGE)] = 12,
+    allocated: Annotated[
+        int | None, typer.Option(help="Bits Allocated: 8 or 16; by default what is enough.", rich_help_panel=_STORAGE)
+    ] = None,
+    high_bit: Annotated[int | None, typer.Option(help="Default: Bits Stored - 1.", rich_help_panel=_STORAGE)] = None,
+    signed: Annotated[bool, typer.Option("--signed", help="Signed pixels.", rich_help_panel=_STORAGE)] = False,
+    photometric: Annotated[
+        PhotometricInterpretation, typer.Option(help="Grey, or grey as colour.", rich_help_panel=_GREY)
+    ] = PhotometricInterpretation.MONOCHROME2,
+    window: Annotated[Window, typer.Option(help="The VOI transformation.", rich_help_panel=_GREY)] = Window.LINEAR,
+    slope: Annotated[float, typer.Option(help="Rescale Slope.", rich_help_panel=_GREY)] = 1.0,
+    intercept: Annotated[float, typer.Option(help="Rescale Intercept.", rich_help_panel=_GREY)] = 0.0,
+    modality_lut: Annotated[
+        bool, typer.Option("--modality-lut", help="A table in place of the rescale.", rich_help_panel=_GREY)
+    ] = False,
+    padding: Annotated[int, typer.Option(help="Border of Pixel Padding, in pixels.", rich_help_panel=_GREY)] = 0,
+    spacing_origin: Annotated[
+        SpacingStatement, typer.Option(help="Which pixel spacing is stated.", rich_help_panel=_HEADER)
+    ] = SpacingStatement.BOTH,
+    laterality_by: Annotated[
+        LateralityStatement, typer.Option(help="What tells the side.", rich_help_panel=_HEADER)
+    ] = LateralityStatement.IMAGE_LATERALITY,
+    view_by: Annotated[
+        ViewStatement, typer.Option(help="What tells the view.", rich_help_panel=_HEADER)
+    ] = ViewStatement.BOTH,
+    body_part: Annotated[
+        str | None,
+        typer.Option(help="Body Part Examined; '' states none.", rich_help_panel=_HEADER),
+    ] = None,
+    age: Annotated[int, typer.Option(help="Years; -1 states none.", min=-1, rich_help_panel=_HEADER)] = 64,
+    rotate: Annotated[int, typer.Option(help="Degrees clockwise: 0, 90, 180, 270.", rich_help_panel=_LIES)] = 0,
+    mirror: Annotated[bool, typer.Option("--mirror", help="Left to right, first.", rich_help_panel=_LIES)] = False,
+    orientation: Annotated[
+        bool, typer.Option(help="Whether Patient Orientation says, truly, how it lies.", rich_help_panel=_LIES)
+    ] = True,
 ) -> None:
-    """Write a synthetic knee as a DX object, for trying things out; no patient is behind it."""
-    from kneeoa.datasets.phantom import PhantomSpec, write_phantom
+    """Write a synthetic film as a DICOM object, stored and described as asked; no patient is behind it."""
+    from kneeoa.datasets.film_truth import FilmKind
+    from kneeoa.datasets.phantom import PhantomSpec
+    from kneeoa.datasets.phantom_encoding import FilmEncoding
+    from kneeoa.datasets.phantom_films import BODY_PARTS, FilmSpec
+    from kneeoa.datasets.phantom_variants import write_variant
+    from kneeoa.datasets.transfer_syntax import syntax_uid
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_phantom(PhantomSpec(side=side, grade=kl, seed=seed), out)
+    try:
+        encoding = FilmEncoding(
+            film_object=modality,
+            transfer_syntax=syntax_uid(syntax),
+            photometric=photometric,
+            bits_stored=bits,
+            bits_allocated=allocated or (8 if bits == 8 else 16),
+            high_bit=high_bit,
+            signed=signed,
+            rescale_slope=slope,
+            rescale_intercept=intercept,
+            modality_lut=modality_lut,
+            window=window,
+            padding_px=padding,
+            spacing=spacing_origin,
+            laterality=laterality_by,
+            view=view_by,
+            rotation_degrees=rotate,
+            mirrored=mirror,
+            patient_orientation=orientation,
+            body_part=(BODY_PARTS.get(kind.value, "KNEE") if body_part is None else body_part) or None,
+            age_years=None if age < 0 else age,
+        )
+        spec: PhantomSpec | FilmSpec
+        if kind is PhantomKind.FRAMED:
+            spec = PhantomSpec(side, kl, seed, medial_jsw_mm=medial_jsw_mm, lateral_jsw_mm=lateral_jsw_mm)
+        else:
+            spec = FilmSpec(FilmKind(kind), kl, kl if left_kl is None else left_kl, seed, long_side, implants)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        write_variant(spec, encoding, out)
+    except ValueError as error:
+        _fail(str(error))
 
 
 @app.command()
@@ -135,13 +227,15 @@ def export(
 def evaluate(
     release: Annotated[str, typer.Argument(help="Name or folder of a release.")],
     data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
-    out: Annotated[Path, typer.Option(help="Folder for metrics, predictions and pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder for report, metrics, predictions and pictures; some show films.")],
     split: Annotated[str, typer.Option(help="Which part judges.")] = "val",
 ) -> None:
-    """Judge a release on graded knees, with 95 % intervals by subject."""
+    """Judge a release on graded knees, with 95 % intervals by subject; 1 where some pictures could not be read."""
     from kneeoa.training.evaluate import evaluate as judge
 
-    typer.echo(json.dumps(judge(release, data, out, split), indent=1))
+    found = judge(release, data, out, split)
+    typer.echo(json.dumps(found, indent=1, allow_nan=False))
+    raise typer.Exit(1 if found["unreadable"] else 0)
 
 
 @datasets_app.command()

@@ -17,11 +17,9 @@ from kneeoa.datasets.phantom import (
     PhantomSpec,
     make_phantom,
     phantom_dataset,
-    two_knee_phantom,
-    two_knee_phantom_dataset,
     write_phantom,
 )
-from kneeoa.datasets.phantom_anatomy import MEDIAL_WINDOW_MM, edge_at, knee_shape
+from kneeoa.datasets.phantom_anatomy import LATERAL_ZONE, MEDIAL_ZONE, draw_knee
 from kneeoa.datasets.phantom_dicom import Photometric
 from kneeoa.datasets.phantom_others import gradient_picture, lateral_picture, noise_picture
 from kneeoa.model.dicom import read_radiograph
@@ -53,8 +51,8 @@ def test_equal_specs_give_equal_films_and_other_seeds_other_knees() -> None:
 def test_a_film_of_the_default_size_is_drawn_within_seconds() -> None:
     start = time.process_time()
     assert make_phantom(PhantomSpec()).pixels.shape == (1200, 1200)
-    # It takes 0.5 s on a free core; the bound is for a busy machine.
-    assert time.process_time() - start < 5
+    # It takes 1.5 s on a free core; the bound is for a busy machine.
+    assert time.process_time() - start < 10
 
 
 @given(
@@ -64,7 +62,7 @@ def test_a_film_of_the_default_size_is_drawn_within_seconds() -> None:
     rows=st.integers(64, 150),
     columns=st.integers(64, 150),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_every_spec_gives_grey_values_between_black_and_white(
     grade: int, side: Side, seed: int, rows: int, columns: int
 ) -> None:
@@ -72,20 +70,10 @@ def test_every_spec_gives_grey_values_between_black_and_white(
     assert phantom.pixels.shape == (rows, columns)
     assert phantom.pixels.dtype == np.float32
     assert np.isfinite(phantom.pixels).all()
-    assert 0 <= phantom.pixels.min() < 0.3
-    assert 0.6 < phantom.pixels.max() <= 1
-    assert 0 <= phantom.medial_jsw_mm < 6
-
-
-@given(grade=st.integers(0, 4), seed=st.integers(0, 2**40))
-@settings(max_examples=30, deadline=None)
-def test_bones_never_overlap_and_the_stated_width_is_found_between_the_edges(grade: int, seed: int) -> None:
-    shape = knee_shape(grade, np.random.default_rng(seed))
-    x = np.linspace(*MEDIAL_WINDOW_MM, 60)
-    gaps = edge_at(shape.tibia_edge, x) - edge_at(shape.femur_edge, x)
-    assert gaps.min() > -0.05
-    # The width is taken along the shortest way, and so is at most the vertical gap.
-    assert gaps.min() - 0.3 < shape.medial_jsw_mm <= gaps.min() + 0.05
+    assert 0 <= phantom.pixels.min() < 0.5
+    assert 0.5 < phantom.pixels.max() <= 1
+    assert phantom.pixels.std() > 0.05
+    assert 0 <= phantom.medial_jsw_mm < 7
 
 
 @pytest.mark.parametrize("side", [Side.RIGHT, Side.LEFT])
@@ -99,47 +87,72 @@ def test_the_film_shows_bone_joint_and_bone_where_the_truth_says(side: Side, gra
         femur, tibia = row_at(phantom.femur_edge, column), row_at(phantom.tibia_edge, column)
         gap = strip[round((femur + tibia) / 2)]
         for edge, inwards in ((femur, -1), (tibia, 1)):
-            bone = strip[round(edge + inwards * 1.5 / spacing)]
-            assert bone > gap + 0.1
-            between = strip[round(edge)]
-            assert gap - 0.02 < between < bone + 0.05
+            assert strip[round(edge + inwards * 1.5 / spacing)] > gap + 0.1
+            # The grey value changes fastest where the truth says that the border is.
+            near = np.arange(round(edge - 1.4 / spacing), round(edge + 1.4 / spacing) + 1)
+            steepest = near[np.argmax(inwards * np.gradient(strip)[near])]
+            assert abs(steepest - edge) * spacing < 0.5
 
 
 def test_the_joint_space_narrows_with_the_grade_until_bone_lies_on_bone() -> None:
-    for seed in range(5):
-        widths = [make_phantom(replace(small(grade, seed=seed), size=(64, 64))).medial_jsw_mm for grade in range(5)]
-        assert widths == sorted(widths, reverse=True)
-        assert widths[0] > 4
-        assert widths[4] == 0
+    widths = [[draw_knee(grade, np.random.default_rng(seed)).medial_jsw_mm for seed in range(20)] for grade in range(5)]
+    means = [float(np.mean(of)) for of in widths]
+    assert means == sorted(means, reverse=True)
+    assert means[0] > 4.4
+    assert np.median(widths[4]) == 0
+
+
+@given(medial=st.floats(0, 8), lateral=st.floats(0, 8), grade=st.integers(0, 4), seed=st.integers(0, 2**40))
+@settings(max_examples=50, deadline=None)
+def test_the_joint_space_is_as_wide_as_asked_for(medial: float, lateral: float, grade: int, seed: int) -> None:
+    knee = draw_knee(grade, np.random.default_rng(seed), medial, lateral)
+    assert knee.medial_jsw_mm == pytest.approx(medial, abs=0.05)
+    assert knee.lateral_jsw_mm == pytest.approx(lateral, abs=0.05)
+
+
+@pytest.mark.parametrize("side", [Side.RIGHT, Side.LEFT])
+def test_the_stated_width_is_the_shortest_way_between_the_stated_edges(side: Side) -> None:
+    phantom = make_phantom(replace(small(0, side), medial_jsw_mm=3.0, lateral_jsw_mm=6.0))
+    order = 1 if side is Side.RIGHT else -1
+    start, end = phantom.femur_edge[:, 1].min(), phantom.femur_edge[:, 1].max()
+    columns = np.linspace(start, end, 2000)
+    femur, tibia = (
+        np.stack([np.interp(columns, edge[::order, 1], edge[::order, 0]), columns], axis=1)
+        for edge in (phantom.femur_edge, phantom.tibia_edge)
+    )
+    (_, lateral), (_, medial) = phantom.plateau_ends
+    across = (medial - columns) / (medial - lateral)
+    for low, high, stated in ((*MEDIAL_ZONE, 3.0), (*LATERAL_ZONE, 6.0)):
+        condyle = femur[(across > low) & (across < high)]
+        nearest = np.sqrt(((condyle[:, None] - tibia) ** 2).sum(axis=2)).min()
+        assert nearest * phantom.spec.spacing_mm == pytest.approx(stated, abs=0.05)
 
 
 def test_osteophytes_widen_the_plateau_with_the_grade() -> None:
-    ends = [make_phantom(small(grade)).plateau_ends for grade in range(5)]
-    widths = [abs(medial[1] - lateral[1]) for lateral, medial in ends]
-    assert widths == sorted(widths)
-    assert widths[4] > 1.05 * widths[0]
-
-
-def test_sclerosis_makes_the_medial_plateau_brighter_with_the_grade() -> None:
-    def density(grade: int) -> float:
-        phantom = make_phantom(small(grade))
-        spacing, values = phantom.spec.spacing_mm, []
-        for mm in np.arange(18, 31, 1.0):
-            column = medial_column(phantom, mm)
-            row = row_at(phantom.tibia_edge, column) + 2.5 / spacing
-            values.append(phantom.pixels[round(row), column])
-        return float(np.mean(values))
-
-    assert density(4) > density(3) > density(0) + 0.03
+    widths = []
+    for grade in (0, 2, 4):
+        grown = []
+        for seed in range(20):
+            knee = draw_knee(grade, np.random.default_rng(seed))
+            lateral, medial = knee.plateau_mm
+            grown.append((knee.tibia_edge[-1, 0] - knee.tibia_edge[0, 0]) / (medial - lateral))
+        widths.append(float(np.mean(grown)))
+    assert widths[0] == pytest.approx(1.0, abs=0.01)
+    assert widths[2] > widths[1] + 0.01 > widths[0] + 0.02
 
 
 def test_the_frame_is_that_of_the_training_crops() -> None:
-    phantom = make_phantom(PhantomSpec(size=(400, 400), marker=False))
-    assert phantom.plateau_width_px / 400 == pytest.approx(0.82)
-    (_, lateral), (_, medial) = phantom.plateau_ends
-    assert (medial - lateral) / 400 == pytest.approx(0.82, abs=0.02)
-    assert phantom.joint_centre[0] / 399 == pytest.approx(0.53, abs=0.03)
-    assert phantom.spec.spacing_mm * phantom.plateau_width_px == pytest.approx(75)
+    shares, levels = [], []
+    for seed in range(8):
+        phantom = make_phantom(PhantomSpec(size=(100, 100), seed=seed, marker=False))
+        shares.append(phantom.plateau_width_px / 100)
+        levels.append(phantom.joint_centre[0] / 99)
+        assert phantom.joint_centre[1] / 99 == pytest.approx(0.5, abs=0.1)
+        assert phantom.spec.spacing_mm * 100 == pytest.approx(75 / 0.82)
+    # Measured on the training crops: mean 82 %, spread 3 to 4.5 %.
+    assert float(np.mean(shares)) == pytest.approx(0.82, abs=0.03)
+    assert 0.01 < float(np.std(shares)) < 0.06
+    assert float(np.mean(levels)) == pytest.approx(0.53, abs=0.04)
 
 
 def test_a_right_knee_has_its_medial_side_at_image_right_and_a_left_knee_at_image_left() -> None:
@@ -173,6 +186,8 @@ def test_the_marker_lies_on_the_lateral_side_and_reads_the_same_on_both_knees() 
         ({"seed": -1}, "negative"),
         ({"size": (63, 200)}, "64 or more"),
         ({"pixel_spacing_mm": 0.0}, "not one of a radiograph"),
+        ({"medial_jsw_mm": 8.1}, "0 to 8"),
+        ({"lateral_jsw_mm": -0.1}, "0 to 8"),
     ],
 )
 def test_an_impossible_phantom_is_refused_by_name(change: dict[str, object], message: str) -> None:
@@ -235,27 +250,6 @@ def test_uids_follow_from_the_spec(tmp_path: Path) -> None:
     assert len(uids) == 4
     # Both knees of a person are one study, two people are two.
     assert other_side.StudyInstanceUID == first.StudyInstanceUID != other_person.StudyInstanceUID
-
-
-def test_a_film_of_two_knees_hangs_the_right_knee_at_image_left() -> None:
-    film = two_knee_phantom(PhantomSpec(), (500, 600))
-    assert film.shape == (500, 600)
-    across = film[240:262].mean(axis=0)
-    # Two limbs, with air at both edges and between them.
-    assert across[130:170].min() > 0.35
-    assert across[430:470].min() > 0.35
-    assert max(across[:5].max(), across[295:305].min(), across[-5:].max()) < 0.15
-    # Both fibulas lie outside.
-    below = film[380:420].mean(axis=0)
-    assert below[60:80].mean() > below[220:240].mean() + 0.05
-    assert below[520:540].mean() > below[360:380].mean() + 0.05
-
-
-def test_a_film_of_two_knees_says_that_both_are_on_it() -> None:
-    dataset = two_knee_phantom_dataset(PhantomSpec(), (501, 603))
-    assert (dataset.Rows, dataset.Columns) == (501, 603)
-    assert dataset.ImageLaterality == "B"
-    assert len(dataset.PixelData) == 501 * 603 * 2 + 501 * 603 * 2 % 2
 
 
 def test_pictures_of_no_knee_are_not_alike() -> None:

@@ -92,6 +92,18 @@ def test_a_folder_above_a_parquet_file_is_not_a_column(tmp_path: Path) -> None:
     assert read_table(folder / "knees.parquet")[0].kl == 1
 
 
+def test_a_set_that_only_judges_may_tell_no_subjects(folder: Path) -> None:
+    bare = written(folder, "image,side,kl", "crops/a.png,R,1")
+    assert [knee.subject for knee in read_table(bare, subject_required=False)] == [""]
+    with pytest.raises(DatasetError, match="no column subject"):
+        read_table(bare)
+    partly = written(folder, "image,subject,side,kl", "crops/a.png,,R,1", "crops/b.png,s2,L,2")
+    assert [knee.subject for knee in read_table(partly, subject_required=False)] == ["", "s2"]
+    frame = pd.DataFrame({"image": ["crops/a.png"], "side": ["R"], "kl": [1]})
+    frame.to_parquet(folder / "bare.parquet")
+    assert read_table(folder / "bare.parquet", subject_required=False)[0].subject == ""
+
+
 @pytest.mark.parametrize(
     ("row", "message"),
     [

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 
-from kneeoa.datasets.transfer_syntax import ENCODABLE, HTJ2K, LOSSY, NEAR_LOSSLESS_ERROR, encode
+from kneeoa.datasets.transfer_syntax import ENCODABLE, HTJ2K, LOSSY, NARROW, NEAR_LOSSLESS_ERROR, encode
 from kneeoa.model.dicom_codecs import COMPRESSED
 from kneeoa.model.dicom_header import read_header
 from kneeoa.model.dicom_pixels import stored_pixels
@@ -99,6 +99,31 @@ def test_every_readable_syntax_but_htj2k_can_be_written() -> None:
 def test_what_cannot_be_written_is_said(uid: str, bits: int) -> None:
     with pytest.raises(DatasetError, match="choose"):
         encode(object_of(scene(bits), bits), uid)
+
+
+@pytest.mark.parametrize("uid", sorted(COMPRESSED & ENCODABLE))
+def test_colours_are_not_compressed_as_if_they_were_grey(uid: str) -> None:
+    film = object_of(scene(8).astype(np.uint8), 8)
+    film.SamplesPerPixel = 3
+    with pytest.raises(DatasetError, match="Only grey"):
+        encode(film, uid)
+
+
+@pytest.mark.parametrize("uid", sorted(NARROW))
+def test_eight_bits_in_sixteen_are_refused_where_the_codec_cannot(uid: str) -> None:
+    with pytest.raises(DatasetError, match="allocate 8"):
+        encode(object_of(scene(8), 8), uid)
+
+
+@pytest.mark.parametrize("bits", [8, 12])
+def test_tables_are_swapped_with_the_pixels(bits: int, tmp_path: Path) -> None:
+    film = object_of(scene(bits).astype(np.uint8 if bits == 8 else np.uint16), bits)
+    item = Dataset()
+    item.add_new(0x00283006, "OW", np.arange(300, dtype="<u2").tobytes())
+    film.VOILUTSequence = [item]
+    encode(film, "1.2.840.10008.1.2.2").save_as(tmp_path / "film.dcm", enforce_file_format=True)
+    table = dcmread(tmp_path / "film.dcm").VOILUTSequence[0][0x00283006].value
+    np.testing.assert_array_equal(np.frombuffer(table, dtype=">u2"), np.arange(300))
 
 
 def test_original_is_left_alone() -> None:

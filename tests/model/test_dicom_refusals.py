@@ -22,6 +22,7 @@ from pydicom.uid import UID
 
 from kneeoa.datasets.transfer_syntax import encode
 from kneeoa.model.dicom import read_radiograph
+from kneeoa.model.dicom_terms import MODALITIES
 from kneeoa.model.errors import FilmError, ReasonCode
 
 Film = Callable[..., Dataset]
@@ -81,7 +82,8 @@ def test_header_is_refused_by_name(
     assert error.refusal.code is code
     assert words in error.refusal.message
     assert error.facts is not None
-    assert error.facts.modality == (attributes.get("Modality", "DX") or None)
+    stated = attributes.get("Modality", "DX")
+    assert error.facts.modality == (stated if stated in MODALITIES else None)
 
 
 def relabelled(dataset: Dataset, uid: str, folder: Path) -> Path:

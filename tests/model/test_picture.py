@@ -13,7 +13,7 @@ from PIL import Image
 
 from kneeoa.model.dicom import read_radiograph
 from kneeoa.model.errors import FilmError, ReasonCode
-from kneeoa.model.picture import read_grey
+from kneeoa.model.picture import CHUNKS, SCANS, read_grey
 from kneeoa.model.radiograph import Side, SideSource, SpacingOrigin
 
 Grey = npt.NDArray[np.uint8]
@@ -104,3 +104,32 @@ def test_cut_picture_is_an_error(grey: Grey, tmp_path: Path, suffix: str, tenths
     content = path.read_bytes()
     path.write_bytes(content[: len(content) * tenths // 10])
     assert code_of(path) in {ReasonCode.TRUNCATED, ReasonCode.CORRUPT_PIXELS}
+
+
+def test_a_jpeg_of_many_scans_is_not_decoded(grey: Grey, tmp_path: Path) -> None:
+    path = saved(Image.fromarray(grey), tmp_path / "a.jpg")
+    content = path.read_bytes()
+    path.write_bytes(content[:-2] + b"\xff\xda\x00\x08\x01\x01\x00\x00\x3f\x00" * SCANS + content[-2:])
+    with pytest.raises(FilmError, match="too many parts"):
+        read_grey(path)
+
+
+def test_a_progressive_jpeg_is_read(grey: Grey, tmp_path: Path) -> None:
+    Image.fromarray(grey).save(tmp_path / "a.jpg", progressive=True)
+    np.testing.assert_allclose(read_grey(tmp_path / "a.jpg"), grey / 255, atol=0.03)
+
+
+def test_a_png_of_many_chunks_is_not_walked(grey: Grey, tmp_path: Path) -> None:
+    path = saved(Image.fromarray(grey), tmp_path / "a.png")
+    content = path.read_bytes()
+    chunk = struct.pack(">I", 0) + b"teXt" + struct.pack(">I", zlib.crc32(b"teXt"))
+    path.write_bytes(content[:33] + chunk * (CHUNKS + 1) + content[33:])
+    with pytest.raises(FilmError, match="too many parts"):
+        read_grey(path)
+
+
+def test_pictures_taller_than_a_strip_are_whole(tmp_path: Path) -> None:
+    tall = np.add.outer(np.arange(1200) % 251, np.arange(30)).astype(np.uint8)
+    np.testing.assert_allclose(read_grey(saved(Image.fromarray(tall), tmp_path / "a.png")), tall / 255, atol=1e-6)
+    clear = Image.fromarray(np.stack([tall] * 3 + [np.full_like(tall, 128)], axis=-1), "RGBA")
+    np.testing.assert_allclose(read_grey(saved(clear, tmp_path / "b.png")), tall / 255 * 128 / 255, atol=0.01)

@@ -19,7 +19,7 @@ from kneeoa.model.errors import ConfigError, ReleaseError
 from kneeoa.model.export import check_agreement, export_onnx
 from kneeoa.model.network import KneeNetwork, load_imagenet_weights
 from kneeoa.model.release import load_release
-from kneeoa.training.evaluate import evaluate, metrics_with_intervals
+from kneeoa.training.evaluate import evaluate
 from kneeoa.training.release import choose_rule, export_runs, fit_temperature, load_runs
 from kneeoa.training.train import learning_rate_factor, train
 
@@ -80,35 +80,17 @@ def test_evaluation_writes_what_the_contract_names(release: Path, tiny_set: Path
     evaluate(release, tiny_set, tmp_path)
     metrics = json.loads((tmp_path / "metrics.json").read_text())
     for name in ("accuracy", "balanced_accuracy", "quadratic_weighted_kappa", "mae", "macro_f1", "auc_oa", "ece"):
+        assert metrics[name].keys() == {"value", "low", "high"}, name
+        # Resampling adds to a calibration error: its interval may lie above its value.
         assert metrics[name]["low"] <= metrics[name]["value"] <= metrics[name]["high"] or name == "ece", name
     assert metrics["ece_floor"] > 0
     with (tmp_path / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert list(rows[0]) == ["image", "subject", "side", "truth", "p0", "p1", "p2", "p3", "p4"]
+    assert list(rows[0])[:9] == ["image", "subject", "side", "truth", "p0", "p1", "p2", "p3", "p4"]
     assert len(rows) == 10
     assert sum(float(rows[0][f"p{k}"]) for k in range(5)) == pytest.approx(1, abs=1e-4)
     assert (tmp_path / "confusion.png").stat().st_size > 5000
     assert (tmp_path / "reliability.png").stat().st_size > 5000
-
-
-def test_evaluating_twice_gives_the_same_file(release: Path, tiny_set: Path, tmp_path: Path) -> None:
-    for name in ("a", "b"):
-        evaluate(release, tiny_set, tmp_path / name)
-    assert (tmp_path / "a/metrics.json").read_bytes() == (tmp_path / "b/metrics.json").read_bytes()
-
-
-def test_the_bootstrap_draws_subjects_not_knees() -> None:
-    rng = default_rng(0)
-    half = rng.dirichlet(np.ones(5), 60)
-    truth = rng.integers(0, 5, 60)
-    # Every subject twice: the interval by subject is that of 60 subjects, wider than that of 120 strangers.
-    rows, both = np.repeat(half, 2, axis=0), np.repeat(truth, 2)
-    subjects = [str(i // 2) for i in range(120)]
-    grades = rows.argmax(1)
-    by_subject = metrics_with_intervals(rows, both, grades, subjects, draws=300)["accuracy"]
-    by_knee = metrics_with_intervals(rows, both, grades, [""] * 120, draws=300)["accuracy"]
-    assert by_subject["value"] == by_knee["value"]
-    assert by_subject["high"] - by_subject["low"] > 1.2 * (by_knee["high"] - by_knee["low"])
 
 
 def test_torch_and_onnx_runtime_agree_and_a_difference_is_refused() -> None:

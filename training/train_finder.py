@@ -1,0 +1,177 @@
+"""Trains the finder on composed films: `python -m kneeoa.training.train_finder PATCHES --out RUN`.
+
+MONAI's SupervisedTrainer is for batches that do not end and one loss; here ignite's bare Engine does the same with two
+sizes of view a step. `last.pt` lets a killed run go on; `best.pt` does not exist, as nothing is chosen: the moving
+average at the end of the cosine is the network.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+from ignite.handlers import EMAHandler
+from torch.utils.data import DataLoader
+
+from kneeoa.datasets.film_patch import KneePatch
+from kneeoa.model.film_views import View
+from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
+from kneeoa.training.finder_losses import finder_losses
+from kneeoa.training.finder_network import FinderNetwork
+from kneeoa.training.finder_samples import Batch, ComposedFilms, ViewTruth, stacked
+from kneeoa.training.patches import read_patches
+
+WHOLE_BATCH, CLOSE_BATCH = 10, 20
+PEAK_RATE = 1.2e-3
+_MOMENTUM = 0.002
+_SAVE_EVERY = 100
+logger = logging.getLogger(__name__)
+Views = list[tuple[View, ViewTruth]]
+
+
+def batches(patches: Sequence[KneePatch], seed: int, workers: int) -> Iterator[tuple[Batch, Batch]]:
+    """Pairs of a batch of whole views and a batch of close views, without end."""
+    films = DataLoader(
+        ComposedFilms(patches, seed), batch_size=None, num_workers=workers, prefetch_factor=16 if workers else None
+    )
+    rng = np.random.default_rng([seed, 99])
+    whole: Views = []
+    close: Views = []
+    for some_whole, some_close in films:
+        whole += some_whole
+        close += some_close
+        if len(whole) >= WHOLE_BATCH and len(close) >= CLOSE_BATCH:
+            yield stacked(whole[:WHOLE_BATCH], rng), stacked(close[:CLOSE_BATCH], rng)
+            whole, close = whole[WHOLE_BATCH:], close[CLOSE_BATCH:][-4 * CLOSE_BATCH :]
+
+
+class FinderRun:
+    """The network, its moving average, its optimiser and what was done so far.
+
+    Args:
+        steps: in all.
+        seed: of initial weights beyond ImageNet's.
+    """
+
+    def __init__(self, steps: int, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        self.steps = steps
+        self.done = 0
+        network = FinderNetwork(imagenet=True)
+        # Channels last: a third less time on processors.
+        self.network = network.to(memory_format=torch.channels_last)
+        decayed = [p for p in network.parameters() if p.ndim > 1]
+        free = [p for p in network.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": 0.02}, {"params": free, "weight_decay": 0.0}]
+        self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE)
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
+        self.average = EMAHandler(self.network, momentum=_MOMENTUM, handle_buffers="update")
+
+    def step(self, _engine: Engine, pair: tuple[Batch, Batch]) -> dict[str, float]:
+        """One optimiser step on a batch of whole views and one of close views; the parts of the loss."""
+        self.network.train()
+        self.optimiser.zero_grad()
+        said: dict[str, float] = {}
+        for name, batch in zip(("whole", "close"), pair, strict=True):
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                outputs = self.network(batch.views.to(memory_format=torch.channels_last))
+            losses = finder_losses(outputs, batch)
+            torch.autograd.backward(torch.stack(list(losses.values())).sum())
+            said |= {f"{name}_{part}": float(loss.detach()) for part, loss in losses.items()}
+        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.schedule.step()
+        self.done += 1
+        return said
+
+    def save(self, path: Path) -> None:
+        """Writes all that a resumed run needs."""
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.ema_model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.done,
+        }
+        save_atomically(state, path)
+
+    def load(self, path: Path) -> None:
+        """Takes it back."""
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        self.network.load_state_dict(state["network"])
+        self.average.ema_model.load_state_dict(state["average"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.done = int(state["step"])
+
+
+def train_finder(patches: Sequence[KneePatch], out: Path, steps: int, seed: int = 0, workers: int = 1) -> Path:
+    """Trains, and goes on where a killed run stopped.
+
+    Args:
+        patches: framed training knees.
+        out: folder of the run.
+        steps: in all, each of `WHOLE_BATCH` films.
+        seed: of the films.
+        workers: processes that compose.
+
+    Returns:
+        The file with the moving average, `finder.pt`.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    remove_torn(out)
+    run = FinderRun(steps, seed)
+    if (out / LAST).exists():
+        run.load(out / LAST)
+    trainer = Engine(run.step)
+    run.average.attach(trainer, name="momentum", event=Events.ITERATION_COMPLETED)
+    started = time.monotonic()
+    sums: dict[str, float] = {}
+
+    @trainer.on(Events.ITERATION_COMPLETED)
+    def _note(engine: Engine) -> None:
+        said: dict[str, float] = engine.state.output  # type: ignore[assignment]  # what `step` returned
+        for part, loss in said.items():
+            sums[part] = sums.get(part, 0.0) + loss
+        if run.done % _SAVE_EVERY == 0 or run.done == steps:
+            means = " ".join(f"{part}={value / _SAVE_EVERY:.4f}" for part, value in sums.items())
+            logger.info("step %d, %.0f s: %s", run.done, time.monotonic() - started, means)
+            sums.clear()
+            run.save(out / LAST)
+
+    if run.done < steps:
+        # A resumed run sees new films, not those of its beginning again.
+        trainer.run(batches(patches, seed + 1000 * run.done, workers), max_epochs=1, epoch_length=steps - run.done)
+    save_atomically(run.average.ema_model.state_dict(), out / "finder.pt")
+    return out / "finder.pt"
+
+
+def _rate(step: int, steps: int) -> float:
+    warm = min(150, steps // 5 + 1)
+    if step < warm:
+        return (step + 1) / warm
+    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+
+
+def main() -> None:
+    """Trains from the command line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("patches", type=Path, help="from `python -m kneeoa.training.patches`")
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1600)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    asked = parser.parse_args()
+    logger.info("%s", train_finder(read_patches(asked.patches), asked.out, asked.steps, asked.seed, asked.workers))
+
+
+if __name__ == "__main__":
+    main()
