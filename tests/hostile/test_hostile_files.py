@@ -21,7 +21,7 @@ RECIPES = st.builds(
     ),
     seed=st.integers(0, 1 << 16),
 )
-MOST_GROSS = {"flip_pixels": 0.03, "flip_many_pixels": 0.0, "overwrite_pixels": 0.06, "lose_pixels": 0.15}
+MOST_GROSS = {"flip_pixels": 0.05, "flip_many_pixels": 0.0, "overwrite_pixels": 0.06, "lose_pixels": 0.15}
 """Shares; measured over 40 films a syntax and kind: 0.01, 0, 0.01 and 0.06."""
 
 

@@ -37,7 +37,7 @@ def check(nominal: list[int], given: list[int]) -> None:
 
 
 def test_a_few_phantoms_of_each_grade_are_graded_as_meant(tmp_path: Path) -> None:
-    check(*graded(tmp_path, 4, 400))
+    check(*graded(tmp_path, 4, 1200))
 
 
 @pytest.mark.soak
