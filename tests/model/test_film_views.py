@@ -15,7 +15,8 @@ def dotted(rows: int, columns: int, at: tuple[int, int], radius: float) -> Float
     """A soft round spot on black."""
     down, across = np.mgrid[:rows, :columns]
     squared = (down - at[0]) ** 2 + (across - at[1]) ** 2
-    return np.exp(-squared / (2 * radius**2)).astype(np.float32)
+    spot: FloatImage = np.exp(-squared / (2 * radius**2)).astype(np.float32)
+    return spot
 
 
 def brightest(view: View) -> tuple[float, float]:
