@@ -8,7 +8,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-from kneeoa.model.dicom_facts import FOR_PROCESSING, age_years, body_part, film_facts, side_of, user_spacing
+from kneeoa.model.dicom_facts import (
+    FOR_PROCESSING,
+    age_years,
+    body_part,
+    film_facts,
+    patient_orientation,
+    side_of,
+    user_spacing,
+)
 from kneeoa.model.dicom_grey import displayed, refuse_blank_picture
 from kneeoa.model.dicom_header import Header, read_header
 from kneeoa.model.dicom_pixels import stored_pixels
@@ -86,6 +94,7 @@ def _film(header: Header, facts: FilmFacts, user_side: Side | None) -> Radiograp
         body_part=body_part(elements),
         patient_age_years=age_years(elements),
         flags=(*remarks, *flags, *raw),
+        patient_orientation=patient_orientation(elements),
     )
 
 

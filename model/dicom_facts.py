@@ -7,8 +7,9 @@ import re
 from datetime import date
 from types import MappingProxyType
 
-from kneeoa.model.dicom_elements import Elements
+from kneeoa.model.dicom_elements import VALUE_BYTES, Elements
 from kneeoa.model.dicom_terms import known_modality, known_view
+from kneeoa.model.film_orientation import stated_directions
 from kneeoa.model.radiograph import FilmFacts, Side, SideSource, SpacingOrigin
 
 BILATERAL = "bilateral"
@@ -102,6 +103,11 @@ def side_of(elements: Elements, user: Side | None) -> tuple[Side, SideSource, tu
     if flags:
         return Side.UNKNOWN, SideSource.TAG, (*flags, SIDE_CONFLICT)
     return said, SideSource.USER, ()
+
+
+def patient_orientation(elements: Elements) -> tuple[str, str] | None:
+    """Patient Orientation (0020,0020): the directions of rows and columns, where the object states two."""
+    return stated_directions(tuple(elements.content(0x00200020)[:VALUE_BYTES].decode("latin-1").split("\\")))
 
 
 def body_part(elements: Elements) -> str | None:

@@ -90,6 +90,8 @@ class Radiograph:
         body_part: Body Part Examined (0018,0015) or the anatomic region's meaning, upper case, or None.
         patient_age_years: Patient's Age (0010,1010) in years, or None. It never leaves the process.
         flags: remarks of the reader, such as "no_window"; they travel into the report.
+        patient_orientation: Patient Orientation (0020,0020), where it is two directions: of the rows, to the right, and
+            of the columns, down, as ("L", "F"), upper case; else None.
     """
 
     pixels: FloatImage
@@ -99,3 +101,4 @@ class Radiograph:
     body_part: str | None = None
     patient_age_years: float | None = None
     flags: tuple[str, ...] = ()
+    patient_orientation: tuple[str, str] | None = None

@@ -30,7 +30,7 @@ KINDS: dict[FilmKind, float] = {
     FilmKind.LONG_LEG: 20,
     FilmKind.CUT_BY_EDGE: 5,
     FilmKind.STRIP: 4,
-    FilmKind.CROP: 6,
+    FilmKind.CROP: 9,
     FilmKind.LATERAL: 7,
     FilmKind.SKYLINE: 1.5,
     FilmKind.OBLIQUE: 2,
@@ -49,7 +49,7 @@ KINDS: dict[FilmKind, float] = {
     FilmKind.SATURATED: 0.3,
 }
 """How often each kind comes: long legs a fifth, films without a knee a fifth."""
-IMPLANTS = 0.25
+IMPLANTS = 0.3
 WHOLE_SIZE = 288
 """Training's whole view is a square of this side; films are laid into it at random."""
 SEEN, GONE = 0.62, 0.25
