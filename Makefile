@@ -31,10 +31,10 @@ VERSION_CHECK := 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit(
 help: ## list these jobs
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-demo: $(DEMO_STAMP) ## grade a synthetic film: table here, report and overlay picture in demo/ (no torch, a few minutes at first)
+demo: $(DEMO_STAMP) ## grade a synthetic film of both knees: table here, report and overlay picture in demo/ (no torch, a few minutes at first)
 	@mkdir -p demo
-	$(DEMO)/kneeoa phantom demo/film.dcm --side R --grade 3 --seed 7
-	$(DEMO)/kneeoa grade demo/film.dcm --overlay demo --report demo/report.json
+	$(DEMO)/kneeoa phantom demo/standing.dcm --kind bilateral --grade 0 --left-grade 3 --seed 26 --long-side 2000
+	$(DEMO)/kneeoa grade demo/standing.dcm --overlay demo --report demo/report.json
 	@ls demo/*
 
 test: $(STAMP) ## set up everything and run the whole suite

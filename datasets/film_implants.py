@@ -12,7 +12,9 @@ import numpy as np
 
 from kneeoa.datasets.film_bones import polygon_mask, smooth_path
 from kneeoa.datasets.film_geometry import Points
-from kneeoa.datasets.film_leg import Leg, LegRaster, Tube
+from kneeoa.datasets.film_leg import Leg, LegRaster
+from kneeoa.datasets.film_stems import block, coated, cone, mantle, stem
+from kneeoa.datasets.film_texture import smoothed_line
 from kneeoa.model.radiograph import FloatImage
 
 
@@ -79,38 +81,126 @@ def draw_arthroplasty(
         rng: of make, size and fit.
     """
     fit = _Fit(raster, rng)
+    level = METAL * float(rng.uniform(0.9, 1.05))
     if implant is Implant.UNICOMPARTMENTAL:
-        _unicompartmental(film, fit, rng)
+        if rng.random() < 0.12:
+            _trochlear(film, fit, level, rng)
+        else:
+            _unicompartmental(film, fit, rng)
         return
-    gap = float(rng.uniform(0.085, 0.15))
-    tray_y = 0.07 + gap
+    tray_y = 0.07 + float(rng.uniform(0.085, 0.15))
+    body = [_resected(film, fit, leg, rng)] if implant is Implant.HINGE and rng.random() < 0.25 else []
     _poly_gap(film, fit, ((-0.50, -0.06), (0.50, -0.06), (0.50, tray_y + 0.02), (-0.50, tray_y + 0.02)))
-    metal: list[Points] = []
-    shield = _SHIELD.copy()
-    shield[:9, 1] = shield[:9, 1] * rng.uniform(0.8, 1.15)
-    cement: list[Points] = [_box(-0.47, 0.47, tray_y + 0.045, tray_y + 0.075)]
+    below = _tray(tray_y, rng)
+    above = [smooth_path(_shield(rng), steps=5, closed=True)]
     holes: list[Points] = (
         [smooth_path(_NOTCH, closed=False)] if implant is Implant.TOTAL and rng.random() < 0.25 else []
     )
-    metal.append(smooth_path(shield, steps=5, closed=True))
-    metal += _tray(tray_y, rng)
     if implant is not Implant.TOTAL or rng.random() < 0.15:
         long = (1.1, 2.2) if implant is not Implant.TOTAL else (0.55, 0.9)
-        metal.append(_stem(leg.tibia, raster, (tray_y, tray_y + float(rng.uniform(*long)) + 0.2), rng))
+        below.append(stem(leg.tibia, raster, (tray_y, tray_y + float(rng.uniform(*long)) + 0.2), rng))
     if implant is not Implant.TOTAL:
-        metal.append(_stem(leg.femur, raster, (-0.25, -0.35 - float(rng.uniform(0.9, 2.1))), rng))
-        metal.append(_box(-0.17, 0.17, -0.55, 0.02))
+        above.append(stem(leg.femur, raster, (-0.25, -0.35 - float(rng.uniform(0.9, 2.1))), rng))
+        above += [_box(-0.17, 0.17, -0.55, 0.02), *body]
     if implant is Implant.HINGE:
-        metal.append(_box(-0.21, 0.21, -0.30, 0.05))
-        metal.append(_box(-0.09, 0.09, 0.0, tray_y + 0.02))
-        metal += [_box(sign * 0.30 - 0.05, sign * 0.30 + 0.05, -0.30, -0.08) for sign in (-1, 1)]
-    _lay(film, fit, cement, float(rng.uniform(0.8, 1.0)))
-    level = METAL * float(rng.uniform(0.9, 1.05))
-    _lay(film, fit, metal, level, holes)
+        above += [_box(-0.21, 0.21, -0.30, 0.05), _box(-0.09, 0.09, 0.0, tray_y + 0.02)]
+        above += [_box(sign * 0.30 - 0.05, sign * 0.30 + 0.05, -0.30, -0.08) for sign in (-1, 1)]
+    _fix(film, fit, (above, below), implant, rng)
+    # Many trays are of titanium under a shield of cobalt-chromium.
+    _lay(film, fit, below, level * (float(rng.uniform(0.66, 0.8)) if rng.random() < 0.4 else 1.0))
+    _lay(film, fit, above, level, holes)
     # The condyles are deep from front to back, the flange is not.
     for sign in (-1.0, 1.0):
         runner = _CONDYLE * (sign, 1.0)
         _lay(film, fit, [smooth_path(runner, closed=True)], 1.05 * level, holes)
+    if rng.random() < 0.08:
+        _patella(film, fit, level, rng)
+
+
+def _shield(rng: np.random.Generator) -> Points:
+    shield = _SHIELD.copy()
+    shield[:9, 1] = shield[:9, 1] * rng.uniform(0.8, 1.15)
+    return shield
+
+
+def _fix(
+    film: FloatImage, fit: _Fit, parts: tuple[list[Points], list[Points]], implant: Implant, rng: np.random.Generator
+) -> None:
+    """What holds an implant in bone, in place: cement round it, or a porous coat, then cones and blocks.
+
+    Args:
+        film: see `draw_arthroplasty`.
+        fit: of the implant.
+        parts: metal above and below the joint, shield and tray first; coats change them.
+        implant: which; only those with stems have cones and blocks.
+        rng: of all.
+    """
+    above, below = parts
+    tray = below[0]
+    if rng.random() < 0.6:
+        deep, level = float(rng.uniform(0.012, 0.035)), float(rng.uniform(0.8, 1.0))
+        half, foot = float(tray[:, 0].max()) - 0.03, float(tray[:, 1].max())
+        _lay(film, fit, [_box(-half, half, foot - 0.01, foot + deep)], level)
+        _lay(film, fit, [mantle(part, deep) for part in (*below[1:2], *below[-1:], *above[1:2])], level)
+    else:
+        below[:] = [coated(part, rng) for part in below]
+        above[1:] = [coated(part, rng) for part in above[1:]]
+    if implant is Implant.TOTAL:
+        return
+    if rng.random() < 0.3:
+        below.append(block(float(tray[:, 0].max()), float(tray[:, 1].max()) - 0.005, rng))
+    if rng.random() < 0.25:
+        level = float(rng.uniform(1.15, 1.45))
+        cones = [cone(0.0, float(tray[:, 1].max()), float(rng.uniform(0.3, 0.5)), rng)]
+        if rng.random() < 0.5:
+            cones.append(cone(0.0, -0.42, -float(rng.uniform(0.3, 0.5)), rng))
+        _lay(film, fit, cones, level)
+
+
+def _resected(film: FloatImage, fit: _Fit, leg: Leg, rng: np.random.Generator) -> Points:
+    """Takes a femur's lower end away, in place; returns the body of metal that leads up to the stem instead."""
+    high = -float(rng.uniform(0.9, 1.6))
+    _, y = fit.raster.axes()
+    rows = slice(*np.searchsorted(y.ravel(), (high, 0.0)))
+    if rows.start < rows.stop:
+        # Condyles are wider than the shaft's lines know.
+        bump = np.exp(-(((y[rows] + 0.1) / 0.34) ** 2))
+        left, right = (edge[rows] for edge in leg.femur.edges())
+        left, right = left * (1 - bump) - 0.56 * bump - 0.05, right * (1 - bump) + 0.56 * bump + 0.05
+        film[rows] = _flesh_between(film[rows], left, right, fit.raster)
+    shaft, half = float(np.interp(high, y.ravel(), leg.femur.middle.ravel())), float(rng.uniform(0.13, 0.19))
+    body = [(shaft - half, high), (shaft + half, high), (half, -0.62), (0.34, -0.42), (0.40, -0.2)]
+    body += [(-0.40, -0.2), (-0.34, -0.42), (-half, -0.62)]
+    return np.array(body)
+
+
+def _flesh_between(film: FloatImage, left: FloatImage, right: FloatImage, raster: LegRaster) -> FloatImage:
+    """Rows of a film whose bone, between two columns in plateau widths, gives way to what lies on both sides of it."""
+    ends = []
+    for edge in (left, right):
+        column = np.clip(np.rint(edge * raster.width_px + raster.joint[1]), 0, film.shape[1] - 1).astype(np.intp)
+        beside = np.take_along_axis(film, column, axis=1).ravel()
+        ends.append(smoothed_line(beside, 0.08 * raster.height_px)[:, None])
+    x, _ = raster.axes()
+    share = np.clip((x - left) / np.maximum(right - left, 1e-3), 0, 1)
+    inside = (x > left) & (x < right)
+    between = ends[0] + share * (ends[1] - ends[0]) + np.float32(0.25) * share * (1 - share)
+    return np.where(inside, np.minimum(film, between), film).astype(np.float32)
+
+
+def _trochlear(film: FloatImage, fit: _Fit, level: float, rng: np.random.Generator) -> None:
+    """A shield for the patella's groove alone, in place; the joint below stays as it is."""
+    wide, high = float(rng.uniform(0.20, 0.28)), float(rng.uniform(0.42, 0.52))
+    knots = [(-wide, -high), (0.1 * wide, -high - 0.05), (wide, -high + 0.03), (0.9 * wide, -0.7 * high)]
+    knots += [(0.55 * wide, -0.35 * high), (0.06, -0.06), (-0.06, -0.06), (-0.6 * wide, -0.4 * high)]
+    _lay(film, fit, [smooth_path(np.array(knots), closed=True)], 0.9 * level)
+
+
+def _patella(film: FloatImage, fit: _Fit, level: float, rng: np.random.Generator) -> None:
+    """The metal back of a patella's button, in place; buttons of polyethylene do not show."""
+    x, y, r = float(rng.normal(0, 0.06)), -float(rng.uniform(0.2, 0.55)), float(rng.uniform(0.13, 0.18))
+    t = np.linspace(0, 2 * np.pi, 40)
+    _lay(film, fit, [np.stack([x + r * np.cos(t), y + 0.85 * r * np.sin(t)], axis=1)], 0.85 * level)
 
 
 def _tray(y: float, rng: np.random.Generator) -> list[Points]:
@@ -130,19 +220,6 @@ def _tray(y: float, rng: np.random.Generator) -> list[Points]:
     else:
         parts += [_box(s * 0.28 - 0.035, s * 0.28 + 0.035, y, y + 0.17) for s in (-1, 1)]
     return parts
-
-
-def _stem(tube: Tube, raster: LegRaster, ends: tuple[float, float], rng: np.random.Generator) -> Points:
-    """A stem that follows the canal: ends[0] at the joint, ends[1] in the shaft."""
-    y = np.linspace(*ends, 24)
-    _, rows = raster.axes()
-    middle = np.interp(y, rows.ravel(), tube.middle.ravel())
-    # The stem is straight: it lies on the line through the joint's middle and the canal at its tip.
-    axis = np.linspace(0.35 * middle[0], middle[-1], len(y))
-    half = np.full(len(y), float(rng.uniform(0.065, 0.095)))
-    half[-4:] *= (0.98, 0.9, 0.72, 0.35)
-    half[:6] *= np.linspace(1.35, 1.05, 6)
-    return np.concatenate([np.stack([axis - half, y], axis=1), np.stack([axis + half, y], axis=1)[::-1]])
 
 
 def _unicompartmental(film: FloatImage, fit: _Fit, rng: np.random.Generator) -> None:

@@ -21,7 +21,7 @@ REDUCED = "reduced"
 FULL_SIZE_PIXELS = 32 << 20
 """Above, the film is reduced by block means: with its stored pixels and the copy that is cut, it stays below 1 GB."""
 _SAMPLE_PIXELS = 1 << 21
-_JUMP = 0.75
+_JUMP = 0.95
 """Of the range of the stored bits, from one pixel to the next: no anatomy does that, a lost sign does at every grey."""
 _JUMPING_SHARE = 0.0003
 """600 radiographs had none at all; with the sign lost, the median of them was at 0.006."""
@@ -153,14 +153,21 @@ def _refuse_lying_bits(stored: Stored, counts: Counts, elements: Elements) -> No
 def _refuse_lost_sign(stored: Stored, values: Values) -> None:
     """Refuses pixels whose Pixel Representation is not the one that they were written with: grey wraps to black."""
     rows = values[stored.pixels[:: max(1, len(stored.pixels) // _SAMPLE_ROWS)]]
-    left, right = rows[:, :-1], rows[:, 1:]
-    jumps = np.abs(right - left) > _JUMP * (1 << stored.bits)
-    # Between the two extremes they may be honest: a collimator's edge, a letter, padding.
-    jumps &= (np.minimum(left, right) > rows.min()) & (np.maximum(left, right) < rows.max())
-    if jumps.sum() > _JUMPING_SHARE * rows.size:
+    whole = 1 << stored.bits
+    jumps = _jumps(rows, _JUMP * whole)
+    # A white letter on black air jumps too; read the other way, smooth flesh would then do so wherever it is mid-grey.
+    otherwise = _jumps(np.mod(rows if stored.signed else rows + whole // 2, whole), _JUMP * whole)
+    if jumps > _JUMPING_SHARE * rows.size and otherwise < jumps / 10:
         raise FilmError(
             ReasonCode.UNREADABLE_EXPOSURE, "Neighbouring pixels jump over the whole range: their sign was lost."
         )
+
+
+def _jumps(rows: Values, least: float) -> int:
+    """How often neighbours differ by more, but for the two extremes: a collimator's edge, a letter, padding."""
+    left, right = rows[:, :-1], rows[:, 1:]
+    inner = (np.minimum(left, right) > rows.min()) & (np.maximum(left, right) < rows.max())
+    return int((inner & (np.abs(right - left) > least)).sum())
 
 
 def _padding(elements: Elements, values: Values, *, signed: bool) -> npt.NDArray[np.bool_]:

@@ -34,7 +34,10 @@ class ReasonCode(StrEnum):
     UNREADABLE_EXPOSURE = "unreadable_exposure"
     NOT_A_KNEE = "not_a_knee"
     NOT_FRONTAL = "not_frontal"
-    NEEDS_LOCALISATION = "needs_localisation"
+    IMPLANT = "implant"
+    INCOMPLETE_KNEE = "incomplete_knee"
+    TOO_MANY_KNEES = "too_many_knees"
+    NOT_A_RADIOGRAPH = "not_a_radiograph"
     CHILD = "child"
 
 
@@ -71,7 +74,10 @@ _REMEDIES = MappingProxyType(
         ReasonCode.UNREADABLE_EXPOSURE: "Check exposure and window; if the film looks right on a viewer, report it.",
         ReasonCode.NOT_A_KNEE: "Send a frontal radiograph of the knee; check Body Part Examined (0018,0015).",
         ReasonCode.NOT_FRONTAL: "Send the PA or AP view; check View Position (0018,5101).",
-        ReasonCode.NEEDS_LOCALISATION: "Crop the film to one frontal knee, its joint in the middle, and send that.",
+        ReasonCode.IMPLANT: "Read this knee without KneeOA; KL grades are not defined for knees with implants.",
+        ReasonCode.INCOMPLETE_KNEE: "Send a film that shows the whole joint, both margins of the plateau included.",
+        ReasonCode.TOO_MANY_KNEES: "Send the films of this composition one by one.",
+        ReasonCode.NOT_A_RADIOGRAPH: "Send a plain radiograph of the knee; this picture is of another kind.",
         ReasonCode.CHILD: "KL grades are defined for adults; read the film without KneeOA.",
     }
 )

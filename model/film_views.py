@@ -15,10 +15,12 @@ from PIL import Image
 from kneeoa.model.normalize import standardise
 from kneeoa.model.radiograph import FloatImage
 
-VIEWS_VERSION = "whole384-close160-1"
+VIEWS_VERSION = "whole384-192-close160-1"
 """Named in a release: a finder that was trained on other views is refused."""
 WHOLE_PX = 384
 """Long side of the whole view: the smallest plateau of a long-leg film is then some 18 pixels wide."""
+SMALL_PX = 192
+"""Long side of the whole view once more: there the network sees enough of a knee that fills its film."""
 STRIDE = 16
 """Sides of views are multiples of this, as the network halves them four times."""
 CLOSE_PX = 160

@@ -1,7 +1,7 @@
 """What may be graded. Everything else is refused with its reason.
 
-Until films are searched for knees, a film is graded only where it is one frontal knee, framed as the networks learnt
-it. The header decides first, where it says anything; the picture is always asked.
+The header decides first, where it says anything and may be trusted; the picture is always asked. A film is judged by
+what the finder sees on it, a knee by the finder and by how far its embedding lies from those of training knees.
 """
 
 from __future__ import annotations
@@ -14,19 +14,26 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.model.errors import ReasonCode, Refusal
-from kneeoa.model.radiograph import Radiograph
+from kneeoa.model.localize import KneeRegion
+from kneeoa.model.radiograph import FloatImage, Radiograph
+from kneeoa.model.release import FinderThresholds
 
 ADULT_YEARS = 18
-SQUARENESS = (0.8, 1.25)
-"""Height / width of a film that may be one knee crop; a bilateral or a long-leg film lies beyond."""
+MOST_KNEES = 2
+# Both only choose between the reasons for refusing a film on which no knee was found.
+_BURNT = 0.75
+_DRAWN = 0.85
+UNUSUAL = "unusual_film"
+UNKNOWN_SPACING = "unknown_spacing"
 # The knee in the languages that Body Part Examined is seen in.
 _KNEE_WORDS = ("KNEE", "KNIE", "GENOU", "RODILLA", "GINOCCHIO", "JOELHO")
 # A message names only these words: whatever else stands in the attribute may be anything, even a name.
 _OTHER_PARTS = (
-    *("ABDOMEN", "ANKLE", "ARM", "CHEST", "CLAVICLE", "ELBOW", "FEMUR", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD"),
-    *("HEEL", "HIP", "HUMERUS", "LEG", "NECK", "PATELLA", "PELVIS", "RIB", "SHOULDER", "SKULL", "SPINE", "THIGH"),
-    *("TIBIA", "TOE", "WRIST"),
+    *("ABDOMEN", "ANKLE", "ARM", "CHEST", "CLAVICLE", "ELBOW", "FINGER", "FOOT", "FOREARM", "HAND", "HEAD", "HEEL"),
+    *("HUMERUS", "NECK", "RIB", "SHOULDER", "SKULL", "SPINE", "TOE", "WRIST"),
 )
+# A long-leg film is filed under any of these, and shows knees: the picture decides.
+_LEG_PARTS = ("LEG", "LEXTREMITY", "LOWER", "EXTREMITY", "FEMUR", "TIBIA", "THIGH", "HIP", "PELVIS", "PATELLA", "BEIN")
 # View Position (0018,5101) and view codes of a frontal knee; weight-bearing and flexed PA views are frontal.
 _FRONTAL = re.compile(r"\b(AP|PA|FRONTAL|ANTERO-?POSTERIOR|POSTERO-?ANTERIOR|ROSENBERG|FIXED FLEXION)\b")
 _NOT_FRONTAL = re.compile(r"LAT|OBLIQUE|SKYLINE|SUNRISE|MERCHANT|TANGENTIAL|AXIAL")
@@ -34,21 +41,19 @@ _NOT_FRONTAL = re.compile(r"LAT|OBLIQUE|SKYLINE|SUNRISE|MERCHANT|TANGENTIAL|AXIA
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Gate:
-    """Whether an embedding is that of one knee, framed, upright and on the side it is said to be.
+    """Whether an embedding is that of one frontal knee, native, framed and upright.
 
     Attributes:
         mean: (features,) mean embedding of the training knees.
         components: (k, features) their principal directions, each divided by its standard deviation.
         residual_spread: standard deviation of what the components leave over.
-        framing: (features + 1,) weights and bias of "not one framed, upright knee".
-        mirrored: (features + 1,) weights and bias of "mirrored".
+        framing: (features + 1,) weights and bias of "not one native frontal knee, framed and upright".
     """
 
     mean: npt.NDArray[np.float32]
     components: npt.NDArray[np.float32]
     residual_spread: float
     framing: npt.NDArray[np.float32]
-    mirrored: npt.NDArray[np.float32]
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Gate:
@@ -59,7 +64,6 @@ class Gate:
                 components=arrays["components"],
                 residual_spread=float(arrays["residual_spread"]),
                 framing=arrays["framing"],
-                mirrored=arrays["mirrored"],
             )
 
     def distance(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -84,27 +88,19 @@ class Gate:
         return np.asarray(np.sqrt(((inside**2).mean(axis=1) + beyond**2) / 2))
 
     def framing_logit(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(knees, features) -> (knees,) log odds of "not one framed, upright knee"."""
-        return _logit(self.framing, embedding)
-
-    def mirrored_logit(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """(knees, features) -> (knees,) log odds of "this is the other side's mirror image"."""
-        return _logit(self.mirrored, embedding)
-
-
-def _logit(weights: npt.NDArray[np.float32], embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    return np.asarray(embedding.astype(np.float64) @ weights[:-1] + weights[-1])
+        """(knees, features) -> (knees,) log odds of "not one native frontal knee, framed and upright"."""
+        return np.asarray(embedding.astype(np.float64) @ self.framing[:-1] + self.framing[-1])
 
 
 def refuse_by_header(radiograph: Radiograph) -> Refusal | None:
-    """Refuses what the object itself says is not a frontal adult knee, or cannot be one knee crop by its shape.
+    """Refuses what the object itself says is not a frontal adult knee.
 
     Args:
         radiograph: a film; what its header does not say is not held against it.
     """
     facts = radiograph.facts
     part = radiograph.body_part
-    if part and not any(word in part.upper() for word in _KNEE_WORDS):
+    if part and not is_knee(part) and not any(word in part.upper() for word in _LEG_PARTS):
         named = next((word.lower() for word in _OTHER_PARTS if word in part.upper()), "another part of the body")
         return Refusal.because(ReasonCode.NOT_A_KNEE, f"The object's Body Part Examined is {named}, not knee.")
     view = facts.view.upper()
@@ -112,10 +108,68 @@ def refuse_by_header(radiograph: Radiograph) -> Refusal | None:
         return Refusal.because(ReasonCode.NOT_FRONTAL, f"The object names the view {facts.view[:32]!r}, not AP or PA.")
     if radiograph.patient_age_years is not None and radiograph.patient_age_years < ADULT_YEARS:
         return Refusal.because(ReasonCode.CHILD, "The patient's age in the header is below 18 years.")
-    rows, columns = radiograph.pixels.shape
-    if not SQUARENESS[0] <= rows / columns <= SQUARENESS[1] or "bilateral" in radiograph.flags:
-        return Refusal.because(
-            ReasonCode.NEEDS_LOCALISATION,
-            "The film is not one knee crop (its shape or laterality says so), and finding knees is not built yet.",
-        )
     return None
+
+
+def refuse_film(radiograph: Radiograph, knees: int) -> Refusal | None:
+    """Refuses a film for what was found on it as a whole.
+
+    Args:
+        radiograph: the film.
+        knees: how many frontal knees were found.
+    """
+    if knees > MOST_KNEES:
+        return Refusal.because(
+            ReasonCode.TOO_MANY_KNEES, f"{knees} knees were found: the film is composed of several, and sides are lost."
+        )
+    if knees:
+        return None
+    pixels = radiograph.pixels
+    if _burnt_share(pixels) > _BURNT:
+        return Refusal.because(
+            ReasonCode.UNREADABLE_EXPOSURE, "Most of the film has one extreme grey value, and no knee was found on it."
+        )
+    if _drawn_share(pixels) > _DRAWN:
+        return Refusal.because(
+            ReasonCode.NOT_A_RADIOGRAPH, "The picture has the few grey values of a drawing, a text or a test image."
+        )
+    if is_knee(radiograph.body_part):
+        return Refusal.because(
+            ReasonCode.NOT_FRONTAL,
+            "The object says knee, but no frontal knee was found: a lateral or skyline view, or an unusual film.",
+        )
+    return Refusal.because(ReasonCode.NOT_A_KNEE, "No frontal knee was found on the film.")
+
+
+def _burnt_share(pixels: FloatImage) -> float:
+    """Share of the film's middle, four fifths each way, that is quite black or quite white; the larger of both."""
+    rows, columns = pixels.shape
+    middle = pixels[rows // 10 : rows - rows // 10, columns // 10 : columns - columns // 10]
+    return float(max((middle <= 0.002).mean(), (middle >= 0.998).mean()))
+
+
+def _drawn_share(pixels: FloatImage) -> float:
+    """Of pixels that have not the commonest grey value, the share that eight of 256 values hold."""
+    counts = np.sort(np.bincount((pixels * 255).round().astype(np.uint8).ravel(), minlength=256))[::-1]
+    others = counts[1:].sum()
+    return float(counts[1:9].sum() / others) if others else 1.0
+
+
+def refuse_region(region: KneeRegion, shape: tuple[int, int], limits: FinderThresholds) -> Refusal | None:
+    """Refuses one knee for what the finder says of it.
+
+    Args:
+        region: as found.
+        shape: rows and columns of the film.
+        limits: of the release.
+    """
+    if region.implant >= limits.implant:
+        return Refusal.because(ReasonCode.IMPLANT, "The knee bears an implant or other metal.")
+    if region.seen_share(shape) < limits.seen_share:
+        return Refusal.because(ReasonCode.INCOMPLETE_KNEE, "The knee is cut by the film's edge.")
+    return None
+
+
+def is_knee(part: str | None) -> bool:
+    """Whether a Body Part Examined says knee, in any of several languages."""
+    return part is not None and any(word in part.upper() for word in _KNEE_WORDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -12,18 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.model.calibrate import decide, kl_grade, probabilities
-from kneeoa.model.crop import Square, canonical, cut_square, network_input, whole_film_square
+from kneeoa.model.crop import canonical, cut_square, network_input
 from kneeoa.model.dicom import read_radiograph
 from kneeoa.model.errors import FilmError, ReasonCode, Refusal
-from kneeoa.model.gate import Gate, refuse_by_header
+from kneeoa.model.finder import FinderSession
+from kneeoa.model.gate import UNKNOWN_SPACING, UNUSUAL, Gate, refuse_by_header, refuse_film, refuse_region
 from kneeoa.model.grades import FilmGrades, KneeGrades, ReleaseFacts, Seconds
-from kneeoa.model.radiograph import FilmFacts, Radiograph, Side
-from kneeoa.model.release import DEFAULT_RELEASE, GATE, KL_NETWORK, Release, load_release
+from kneeoa.model.localize import KneeRegion, find_knees
+from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side
+from kneeoa.model.release import DEFAULT_RELEASE, FINDER, GATE, KL_NETWORK, Release, load_release
 from kneeoa.model.saliency import heat_map
 from kneeoa.model.session import KneeScores, NetworkSession
-
-SIDE_UNKNOWN = "side_unknown"
-SIDE_CONFLICT = "side_conflict"
+from kneeoa.model.sides import SideReading, assign_sides
 
 
 class KneeGrader:
@@ -39,22 +39,28 @@ class KneeGrader:
         self.release = release
         self.facts = ReleaseFacts(release.manifest.name, release.sha256, metadata.version("kneeoa"))
         self.session = NetworkSession(release.contents[KL_NETWORK], device, threads)
+        self.finder = FinderSession(release.contents[FINDER], device, threads)
         self.gate = Gate.from_bytes(release.contents[GATE])
 
     @classmethod
     def load(cls, release: str | Path = DEFAULT_RELEASE, device: str = "auto", threads: int = 0) -> KneeGrader:
-        """A grader from a shipped release's name or a release's folder.
+        """Loads and verifies a release.
 
         Args:
-            release: see `release.load_release`.
-            device: "auto" takes CUDA where ONNX Runtime has it; "cuda" where it has not warns and takes the processor.
-            threads: processor threads for one film; 0 is all cores.
+            release: the name of a shipped release, or a release's folder.
+            device: "auto", "cpu" or "cuda"; CUDA asked for and absent is a warning.
+            threads: see `KneeGrader`.
 
         Raises:
-            ReleaseError: the release is incomplete, changed, or of another frame.
+            ReleaseError: the release is missing, altered or made for another frame.
             RuntimeSetupError: ONNX Runtime is missing or installed twice.
         """
         return cls(load_release(release), device, threads)
+
+    def find(self, radiograph: Radiograph) -> list[KneeRegion]:
+        """The frontal knees of a film that the release is sure enough of, the surest first."""
+        least = self.release.manifest.finder.confidence
+        return [region for region in find_knees(radiograph.pixels, self.finder) if region.confidence >= least]
 
     def grade(self, radiograph: Radiograph) -> FilmGrades:
         """Grades one film, or says why not.
@@ -63,29 +69,26 @@ class KneeGrader:
             radiograph: as `read_radiograph` gives it: (rows, columns) float32 in [0, 1], bone bright.
 
         Returns:
-            The report contract's object. Refused films have `refusal` set and no knees; nothing is raised for what a
-            film shows.
+            The report contract's object, knees from image left to right. A film without a gradable knee has `refusal`
+            set, and no knees or only refused ones; nothing is raised for what a film shows.
         """
         started = time.perf_counter()
         refusal = refuse_by_header(radiograph)
         if refusal is not None:
             return self._refused(radiograph.facts, refusal, radiograph.flags, Seconds(total=_since(started)))
-        square = whole_film_square(*radiograph.pixels.shape)
-        cut = cut_square(radiograph.pixels, square)
-        sides = (Side.RIGHT, Side.LEFT) if radiograph.side is Side.UNKNOWN else (radiograph.side,)
+        regions = sorted(self.find(radiograph), key=lambda region: region.centre[1])
         found = _since(started)
-        scores = self.score(np.stack([network_input(canonical(cut, side)) for side in sides]))
-        mirrored = self.gate.mirrored_logit(scores.embedding)
-        # With the side unknown, the orientation that looks canonical is graded; the side itself stays unknown.
-        best = int(mirrored.argmin())
-        refusal = self._refuse_by_picture(scores.embedding[best : best + 1])
-        seconds = Seconds(find=found, grade=_since(started) - found, total=_since(started))
+        refusal = refuse_film(radiograph, len(regions))
         if refusal is not None:
+            seconds = Seconds(find=found, total=_since(started))
             return self._refused(radiograph.facts, refusal, radiograph.flags, seconds)
-        knee = self._knee(radiograph, square, scores, best, sides[best])
-        if float(mirrored[best]) > self.release.manifest.gate.mirrored:
-            knee = replace(knee, flags=(*knee.flags, SIDE_CONFLICT))
-        return FilmGrades(radiograph.facts, self.facts, None, radiograph.flags, (knee,), seconds)
+        knees = self._knees(radiograph, regions)
+        seconds = Seconds(find=found, grade=_since(started) - found, total=_since(started))
+        refusal = knees[0].refusal if all(knee.refusal is not None for knee in knees) else None
+        flags = radiograph.flags
+        if radiograph.facts.pixel_spacing_mm is None:
+            flags = (*flags, UNKNOWN_SPACING)
+        return FilmGrades(radiograph.facts, self.facts, refusal, flags, knees, seconds)
 
     def grade_file(
         self,
@@ -140,41 +143,80 @@ class KneeGrader:
         return rows, decide(rows, decision.rule)
 
     def accepts(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """(knees, features) -> (knees,) whether the picture is one framed, upright frontal knee."""
+        """(knees, features) -> (knees,) whether the crop looks like a frontal knee, framed and upright."""
         limits = self.release.manifest.gate
         near = self.gate.distance(embedding) <= limits.distance
         return np.asarray(near & (self.gate.framing_logit(embedding) <= limits.framing))
 
-    def _refuse_by_picture(self, embedding: npt.NDArray[np.float32]) -> Refusal | None:
-        if bool(self.accepts(embedding)[0]):
-            return None
-        return Refusal.because(
-            ReasonCode.NEEDS_LOCALISATION,
-            "The picture is not one upright frontal knee that fills it, and finding knees is not built yet.",
-        )
+    def _knees(self, radiograph: Radiograph, regions: Sequence[KneeRegion]) -> tuple[KneeGrades, ...]:
+        readings = assign_sides(radiograph, regions)
+        limits = self.release.manifest.finder
+        refusals = [refuse_region(region, radiograph.pixels.shape, limits) for region in regions]
+        open_ones = [i for i, refusal in enumerate(refusals) if refusal is None]
+        knees = [_described(radiograph, *of) for of in zip(regions, readings, refusals, strict=True)]
+        if open_ones:
+            sides = [self._shown_side(regions[i], readings[i]) for i in open_ones]
+            crops = [self._crop(radiograph.pixels, regions[i], side) for i, side in zip(open_ones, sides, strict=True)]
+            scores = self.score(np.stack(crops))
+            for k, i in enumerate(open_ones):
+                knees[i] = self._graded(knees[i], scores, k, sides[k])
+        return tuple(knees)
 
-    def _knee(
-        self, radiograph: Radiograph, square: Square, scores: KneeScores, best: int, framed_as: Side
-    ) -> KneeGrades:
+    def _shown_side(self, region: KneeRegion, reading: SideReading) -> Side:
+        """Which way round the knee is shown: what the network's frame needs, whoever's knee it is.
+
+        On a mirrored film a left knee looks like a right one, and is graded as one: what matters is where medial is.
+        """
+        sure = self.release.manifest.finder.side
+        if region.right >= sure or (region.right > 0.5 and reading.side is Side.UNKNOWN):
+            return Side.RIGHT
+        if region.right <= 1 - sure or reading.side is Side.UNKNOWN:
+            return Side.LEFT
+        return reading.side
+
+    @staticmethod
+    def _crop(pixels: FloatImage, region: KneeRegion, side: Side) -> FloatImage:
+        return network_input(canonical(cut_square(pixels, region.square), side))
+
+    def _graded(self, knee: KneeGrades, scores: KneeScores, k: int, shown: Side) -> KneeGrades:
+        """A knee with its grade, or refused for what its crop looks like."""
+        embedding = scores.embedding[k : k + 1]
+        if not bool(self.accepts(embedding)[0]):
+            message = (
+                "The place looks unlike the frontal knees that the network knows: turned or bent, or with metal, "
+                "plaster or something else over the joint."
+            )
+            remedy = "Read this knee without KneeOA, or send a plain AP or PA view of it."
+            return replace(knee, refusal=Refusal(ReasonCode.NOT_FRONTAL, message, remedy))
         decision = self.release.manifest.decision
-        row = probabilities(scores.logits[best : best + 1], decision.temperature)[0]
+        row = probabilities(scores.logits[k : k + 1], decision.temperature)[0]
         kl = kl_grade(row, decision.rule)
-        unknown = radiograph.side is Side.UNKNOWN
-        return KneeGrades(
-            side=radiograph.side,
-            side_source=radiograph.side_source,
-            box=square.enlarged(_reduction(radiograph)).box(),
-            flags=(SIDE_UNKNOWN,) if unknown else (),
-            kl=kl,
-            heat_map=heat_map(scores.activation_maps[best], kl.grade, framed_as),
-        )
+        unusual = float(self.gate.distance(embedding)[0]) > self.release.manifest.gate.unusual
+        heat = heat_map(scores.activation_maps[k], kl.grade, shown)
+        return replace(knee, kl=kl, heat_map=heat, flags=(*knee.flags, UNUSUAL) if unusual else knee.flags)
 
     def _refused(self, facts: FilmFacts, refusal: Refusal, flags: tuple[str, ...], seconds: Seconds) -> FilmGrades:
         return FilmGrades(facts, self.facts, refusal, flags, (), seconds)
 
 
+def _described(radiograph: Radiograph, region: KneeRegion, reading: SideReading, refusal: Refusal | None) -> KneeGrades:
+    """A knee's place and side on the film as it was stored, before any grade."""
+    factor = _reduction(radiograph)
+    shift = (factor - 1) / 2
+    return KneeGrades(
+        side=reading.side,
+        side_source=reading.source,
+        centre=(region.centre[0] * factor + shift, region.centre[1] * factor + shift),
+        plateau_width_px=region.plateau_width_px * factor,
+        angle_degrees=region.angle_degrees,
+        box=region.square.enlarged(factor).box(),
+        refusal=refusal,
+        flags=reading.flags,
+    )
+
+
 def _reduction(radiograph: Radiograph) -> int:
-    """By what whole factor the reader reduced a very large film; boxes are told in the film's own pixels."""
+    """By what whole factor the reader reduced a very large film; places are told in the film's own pixels."""
     columns = int(radiograph.pixels.shape[1])
     return max(1, (radiograph.facts.columns or 0) // columns)
 

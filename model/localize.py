@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from kneeoa.model.crop import JOINT_BELOW_MIDDLE, PLATEAU_FRACTION, Square
-from kneeoa.model.film_views import View, close_view, whole_view
+from kneeoa.model.film_views import SMALL_PX, WHOLE_PX, View, close_view, whole_view
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderScores, FinderSession
 from kneeoa.model.radiograph import FloatImage
 
@@ -65,6 +65,19 @@ class KneeRegion:
         column = self.centre[1] - up * math.sin(turn)
         return Square(row, column, size, self.angle_degrees)
 
+    def seen_share(self, shape: tuple[int, int]) -> float:
+        """Share of the joint, margins included, that lies on a film of so many rows and columns.
+
+        The joint is taken as 1.06 plateau widths across and 0.6 along the leg, on a grid of 32 x 16 places.
+        """
+        down = np.linspace(-0.3, 0.3, 16) * self.plateau_width_px
+        across = np.linspace(-0.53, 0.53, 32) * self.plateau_width_px
+        turn = math.radians(self.angle_degrees)
+        rows = self.centre[0] + math.cos(turn) * down[:, None] - math.sin(turn) * across
+        columns = self.centre[1] + math.sin(turn) * down[:, None] + math.cos(turn) * across
+        on = (rows >= -0.5) & (rows <= shape[0] - 0.5) & (columns >= -0.5) & (columns <= shape[1] - 0.5)
+        return float(on.mean())
+
 
 @dataclass(frozen=True, slots=True)
 class _Peak:
@@ -79,6 +92,8 @@ class _Peak:
 def find_knees(film: FloatImage, finder: FinderSession) -> list[KneeRegion]:
     """Finds every frontal knee on a film, native or with an implant, in any orientation.
 
+    The whole film is looked at in two sizes, for knees of a long leg and for one that fills its film.
+
     Args:
         film: (rows, columns) float32 in [0, 1], as displayed; bone bright or dark.
         finder: the network of a release.
@@ -86,11 +101,15 @@ def find_knees(film: FloatImage, finder: FinderSession) -> list[KneeRegion]:
     Returns:
         Regions by falling confidence; none where there is no frontal knee.
     """
-    whole = whole_view(film)
-    peaks = _peaks(whole, finder.run([whole]), 0)
-    if not peaks:
-        return []
-    return _distinct(_seen_from_near(film, peaks[:MOST_KNEES], finder))
+    peaks: list[_Peak] = []
+    for long_side in (WHOLE_PX, SMALL_PX):
+        whole = whole_view(film, long_side)
+        peaks += _peaks(whole, finder.run([whole]), 0)
+    candidates: list[_Peak] = []
+    for peak in sorted(peaks, key=lambda p: -p.heat):
+        if all(_apart(peak, other) for other in candidates):
+            candidates.append(peak)
+    return _distinct(_seen_from_near(film, candidates[:MOST_KNEES], finder)) if candidates else []
 
 
 def _peaks(view: View, scores: FinderScores, i: int) -> list[_Peak]:
@@ -104,16 +123,20 @@ def _peaks(view: View, scores: FinderScores, i: int) -> list[_Peak]:
     found: list[_Peak] = []
     for at in np.argsort(-both[at_rows, at_columns])[: 4 * MOST_KNEES]:
         peak = _peak(view, scores, i, (int(at_rows[at]), int(at_columns[at])))
-        if all(math.dist(peak.centre, other.centre) > _SAME_KNEE * max(peak.width, other.width) for other in found):
+        if all(_apart(peak, other) for other in found):
             found.append(peak)
     return found
+
+
+def _apart(peak: _Peak, other: _Peak) -> bool:
+    return math.dist(peak.centre, other.centre) > _SAME_KNEE * max(peak.width, other.width)
 
 
 def _peak(view: View, scores: FinderScores, i: int, cell: tuple[int, int]) -> _Peak:
     """A knee from the cells round a maximum, each weighing as much as its heat."""
     both = scores.heat[i].max(axis=0)
     top, left = max(cell[0] - 1, 0), max(cell[1] - 1, 0)
-    part = (slice(top, cell[0] + 2), slice(left, cell[1] + 2))
+    part = (slice(top, min(cell[0] + 2, both.shape[0])), slice(left, min(cell[1] + 2, both.shape[1])))
     weight = both[part].astype(np.float64) ** 2
     weight /= weight.sum()
     down, across = np.mgrid[part]

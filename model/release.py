@@ -13,12 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from kneeoa.model.calibrate import DecisionRule
 from kneeoa.model.crop import FRAME_VERSION
 from kneeoa.model.errors import ReleaseError
+from kneeoa.model.film_views import VIEWS_VERSION
 
 RELEASES = Path(__file__).parent / "releases"
-DEFAULT_RELEASE = "kneeoa-1"
+DEFAULT_RELEASE = "kneeoa-2"
 MANIFEST = "release.json"
 KL_NETWORK = "kl.onnx"
 GATE = "gate.npz"
+FINDER = "finder.onnx"
 
 
 class _Part(BaseModel):
@@ -37,13 +39,31 @@ class GateThresholds(_Part):
 
     Attributes:
         distance: largest distance of an embedding from the training knees (see `gate.Gate`).
+        unusual: distance from which on a knee is graded with the flag `unusual_film`.
         framing: largest logit of "is not one knee, framed and upright".
-        mirrored: largest logit of "is mirrored" that goes without the flag `side_conflict`.
     """
 
     distance: float
+    unusual: float
     framing: float
-    mirrored: float
+
+
+class FinderThresholds(_Part):
+    """What the finder must say of a place for it to be a knee that may be graded; fitted on composed `held` films.
+
+    Attributes:
+        views: the views that the finder was trained on (`film_views.VIEWS_VERSION`).
+        confidence: least confidence of a knee.
+        implant: least probability of an implant that refuses a knee.
+        seen_share: least share of the joint that must lie on the film (see `localize.KneeRegion.seen_share`).
+        side: probability from which on the picture is taken to tell the side, right or left.
+    """
+
+    views: str
+    confidence: float = Field(gt=0, lt=1)
+    implant: float = Field(gt=0, lt=1)
+    seen_share: float = Field(gt=0, le=1)
+    side: float = Field(gt=0.5, lt=1)
 
 
 class Attribution(_Part):
@@ -66,6 +86,7 @@ class Manifest(_Part):
     classes: tuple[str, ...]
     decision: Decision
     gate: GateThresholds
+    finder: FinderThresholds
     metrics: dict[str, JsonValue]
     data: tuple[Attribution, ...]
     weights: tuple[Attribution, ...]
@@ -120,8 +141,14 @@ def load_release(release: str | Path = DEFAULT_RELEASE) -> Release:
             f"{FRAME_VERSION}. Install the version that the release names ({manifest.software})."
         )
         raise ReleaseError(msg)
+    if manifest.finder.views != VIEWS_VERSION:
+        msg = (
+            f"The finder of release {manifest.name} was trained on views {manifest.finder.views}; this KneeOA "
+            f"cuts {VIEWS_VERSION}. Install the version that the release names ({manifest.software})."
+        )
+        raise ReleaseError(msg)
     contents = {name: _verified(folder, name, sha256) for name, sha256 in manifest.files.items()}
-    for name in (KL_NETWORK, GATE):
+    for name in (KL_NETWORK, GATE, FINDER):
         if name not in contents:
             msg = f"Release {manifest.name} lists no {name}. Install the release again."
             raise ReleaseError(msg)

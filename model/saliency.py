@@ -18,7 +18,7 @@ def heat_map(activation_maps: npt.NDArray[np.float32], grade: int, side: Side) -
     Args:
         activation_maps: (5, map rows, map columns) class activation maps of one knee.
         grade: the grade to explain, 0-4. Evidence is that of the grade against the mean of all grades.
-        side: left knees were mirrored for the network and are mirrored back here.
+        side: which way round the knee is shown; left ones were mirrored for the network and are mirrored back here.
 
     Returns:
         (288, 288) float32 in [0, 1], as displayed; 0 outside the band that the network saw.

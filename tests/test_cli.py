@@ -60,6 +60,25 @@ def test_the_table_goes_to_stdout(film: Path, tmp_path: Path) -> None:
     assert (tmp_path / "film-overlay.png").is_file()
 
 
+def test_a_film_of_both_knees_is_one_row_a_knee_and_a_reason_stands_below_them(tmp_path: Path) -> None:
+    standing = tmp_path / "standing.dcm"
+    options = ("--kind", "bilateral", "--seed", "2", "--implants", "0.5", "--long-side", "1000")
+    assert kneeoa("phantom", standing, *options).returncode == 0
+    table = kneeoa("grade", standing)
+    assert table.returncode == 0
+    rows = [[cell.strip() for cell in line.split("│")] for line in table.stdout.splitlines() if line.startswith("│")]
+    sides = {row[2]: (row[4], row[7]) for row in rows if row[2]}
+    assert set(sides) == {"R", "L"}
+    assert sides["R"][0] in set("01234")
+    assert sides["L"] == ("-", "implant")
+    assert table.stdout.count("implant: The knee bears") == 1
+    report = json.loads(kneeoa("grade", standing, "--json").stdout)
+    assert report["refusal"] is None
+    assert [knee["side"] for knee in report["knees"]] == ["R", "L"]
+    assert [knee["kl"] is None for knee in report["knees"]] == [False, True]
+    assert report["knees"][1]["refusal"]["code"] == "implant"
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -70,7 +89,7 @@ def test_the_table_goes_to_stdout(film: Path, tmp_path: Path) -> None:
         (("grade", "x.dcm", "--device", "abacus"), "abacus"),
         (("train", "nowhere.yaml"), "nowhere.yaml"),
         (("export", "nowhere", "--name", "x"), "nowhere"),
-        (("evaluate", "kneeoa-1", "nowhere", "--out", "o"), "nowhere"),
+        (("evaluate", "kneeoa-2", "nowhere", "--out", "o"), "nowhere"),
         (("datasets", "check", "nowhere"), "nowhere"),
         (("nonsense",), "nonsense"),
     ],

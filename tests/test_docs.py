@@ -1,6 +1,7 @@
 """The walk through a first grade, run as it stands: each command and program prints what the page shows below it.
 
-`python tests/test_docs.py` writes what they print today into the page, after a change of the phantom or the release.
+`python tests/test_docs.py` writes what they print today into the page, after a change of the phantom or the release;
+`python tests/documents/draw.py` draws the pictures of the documents too.
 """
 
 from __future__ import annotations
@@ -67,9 +68,16 @@ def test_first_grade_shows_what_is_printed(today: str) -> None:
 
 
 def test_first_grade_comes_to_a_grade_and_to_a_refusal(today: str) -> None:
-    assert re.search(r"^R KL [0-4] \[", today, re.MULTILINE)
-    assert len(re.findall(r"^│ \w+\.(?:dcm|png) +│  R   │ [0-4]  │", today, re.MULTILINE)) == 4
-    assert re.search(r"not_a_knee.*^exit status 0$.*not_dicom.*^exit status 1$", today, re.MULTILINE | re.DOTALL)
+    assert re.search(r"^R KL 0 \[.*^L KL 3 \[", today, re.MULTILINE | re.DOTALL)
+    rows = re.findall(r"^│ (?:\w+\.(?:dcm|png))? +│  ([RL])   │ \w+ +│ ([0-4-])  │", today, re.MULTILINE)
+    # Twice the film of both knees, once turned, a knee alone, and a pair of which one bears an implant.
+    standing = [("R", "0"), ("L", "3")]
+    assert rows[:7] == [*standing, *standing, *standing[::-1], ("R", "3")]
+    assert [side for side, _ in rows[7:]] == ["R", "L"]
+    assert [grade == "-" for _, grade in rows[7:]] == [False, True]
+    assert re.search(
+        r"^implant: .*^not_a_knee: .*^exit status 0$.*^not_dicom: .*^exit status 1$", today, re.MULTILINE | re.DOTALL
+    )
     assert "Traceback" not in today
     assert "No such option" not in today
 

@@ -47,13 +47,11 @@ class GateOutcome:
     Attributes:
         accepted: knees that would have been graded.
         refused: knees that would have been refused.
-        side_conflict: accepted knees that would have carried the flag `side_conflict`.
         metrics: every metric on the accepted knees; empty where none is.
     """
 
     accepted: int
     refused: int
-    side_conflict: int
     metrics: Metrics
 
 
@@ -122,7 +120,6 @@ class Judgement:
             "gate": {
                 "accepted": self.gate.accepted,
                 "refused": self.gate.refused,
-                "side_conflict": self.gate.side_conflict,
                 "metrics_on_accepted": _plain(self.gate.metrics),
             },
             "subgroups": {
@@ -159,7 +156,7 @@ def gate_outcome(found: Predictions, weights: Weights) -> GateOutcome:
     """Counts what the gate would refuse, and judges what it would accept with the draws of the whole."""
     kept = found.accepted
     metrics: Metrics = _metrics_of(found, weights, kept) if kept.any() else {}
-    return GateOutcome(int(kept.sum()), int((~kept).sum()), int((found.side_conflict & kept).sum()), metrics)
+    return GateOutcome(int(kept.sum()), int((~kept).sum()), metrics)
 
 
 def chance_calibration(found: Predictions) -> float:

@@ -46,7 +46,6 @@ class Predictions:
         probabilities: (knees, 5) calibrated.
         grades: (knees,) KL grades by the release's decision rule.
         accepted: (knees,) whether the gate takes the picture for one framed, upright frontal knee.
-        side_conflict: (knees,) whether the picture looks like the other side's.
         unreadable: the pictures that could not be read, which stand in no array.
     """
 
@@ -54,7 +53,6 @@ class Predictions:
     probabilities: Probabilities
     grades: Grades
     accepted: npt.NDArray[np.bool_]
-    side_conflict: npt.NDArray[np.bool_]
     unreadable: tuple[Unreadable, ...] = ()
 
     @property
@@ -83,10 +81,10 @@ def predict(grader: KneeGrader, knees: Sequence[KneeImage]) -> Predictions:
     Raises:
         DatasetError: not one picture could be read.
     """
-    decision, limits = grader.release.manifest.decision, grader.release.manifest.gate
+    decision = grader.release.manifest.decision
     read: list[KneeImage] = []
     unreadable: list[Unreadable] = []
-    logits, accepted, conflict = [], [], []
+    logits, accepted = [], []
     for first in range(0, len(knees), BATCH):
         crops = []
         for knee in knees[first : first + BATCH]:
@@ -100,13 +98,12 @@ def predict(grader: KneeGrader, knees: Sequence[KneeImage]) -> Predictions:
             scores = grader.score(np.stack(crops))
             logits.append(scores.logits)
             accepted.append(grader.accepts(scores.embedding))
-            conflict.append(grader.gate.mirrored_logit(scores.embedding) > limits.mirrored)
     if not read:
         named = ", ".join(f"{u.image} ({u.code})" for u in unreadable[:_MAX_FILES_NAMED])
         raise DatasetError(f"None of the {len(knees)} pictures can be read: {named} ... Look at the files.")
     rows = probabilities(np.concatenate(logits), decision.temperature)
     grades = decide(rows, decision.rule)
-    return Predictions(tuple(read), rows, grades, np.concatenate(accepted), np.concatenate(conflict), tuple(unreadable))
+    return Predictions(tuple(read), rows, grades, np.concatenate(accepted), tuple(unreadable))
 
 
 def _crop_or_reason(knee: KneeImage) -> FloatImage | Unreadable:

@@ -1,9 +1,9 @@
-"""Fits the gate of a release: a density over embeddings and two linear rules, thresholds on `held`."""
+"""Fits the gate of a release: a density over embeddings and a linear rule, with thresholds on `held`."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,30 +12,53 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from kneeoa.datasets.grade_folders import KneeImage
-from kneeoa.model.crop import network_input
+from kneeoa.model.errors import ReleaseError
 from kneeoa.model.gate import Gate
-from kneeoa.model.picture import read_grey
-from kneeoa.model.radiograph import FloatImage, Side
-from kneeoa.model.release import GateThresholds
-from kneeoa.training.counterexamples import KINDS
-from kneeoa.training.loaders import load_square, square_of
+from kneeoa.model.release import FinderThresholds, GateThresholds
+from kneeoa.training.gate_films import REFUSED
+from kneeoa.training.gate_places import Places
+from kneeoa.training.gate_sampling import ACCEPTED, COMPOSED, FRAMED, GIVEN, TILTED, Networks, Request, sample
 
 Embeddings = npt.NDArray[np.float32]
-Embed = Callable[[Sequence[FloatImage]], Embeddings]
-"""Canonical squares (288, 288) -> (n, features), as serving computes them."""
 COMPONENTS = 64
-PERCENTILE = 99.0
-"""Of `held`, within which an embedding must lie (the framing rule: 99.5, the mirror flag: 99.5)."""
+ACCEPTED_SHARE = 0.99
+"""Of knees of `held` that the finder lets through, crops and films alike, the share that the gate lets through, too."""
+UNUSUAL_PERCENTILE = 97.0
+"""Of the same knees, the percentile of the distance from which on a graded knee is flagged as unusual."""
+_SPENT_ON_FRAMING = tuple(np.round(np.linspace(0.0, 1.0, 11), 2))
+"""Shares of the knees given up that the linear rule may cost; the rest is the density's."""
+GATE_MAX_BYTES = 1_000_000
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class SampleSizes:
+    """How much is drawn to fit a gate.
+
+    Attributes:
+        framed: crops of knees that were learnt from.
+        tilted: of these, crops a little off.
+        given: of these, crops that the finder cuts anew.
+        films: composed films of knees, learnt from and held each.
+        per_family: exhibits of each family to refuse, to learn from.
+        per_held_family: likewise from `held`, to judge.
+    """
+
+    framed: int = 2400
+    tilted: int = 900
+    given: int = 700
+    films: int = 600
+    per_family: int = 40
+    per_held_family: int = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class FittedGate:
     """A gate and what it does on `held`.
 
     Attributes:
         gate: the fitted gate.
         thresholds: for `release.json`.
-        report: share of `held` accepted, share of each kind of counterexample refused, share of mirrored knees noticed.
+        report: shares of `held`: accepted crops and composed knees, refused ones of each family.
     """
 
     gate: Gate
@@ -52,97 +75,170 @@ class FittedGate:
             components=gate.components,
             residual_spread=np.float32(gate.residual_spread),
             framing=gate.framing,
-            mirrored=gate.mirrored,
         )
         return buffer.getvalue()
 
 
-def mirrored_squares(squares: Sequence[FloatImage]) -> list[FloatImage]:
-    """The same knees as if their side were the other one."""
-    return [np.ascontiguousarray(square[:, ::-1]) for square in squares]
+def draw_fit(fit: list[KneeImage], networks: Networks, sizes: SampleSizes, workers: int = 2, seed: int = 1) -> Places:
+    """What a gate is fitted on.
+
+    Args:
+        fit: knees that the KL network was trained on.
+        networks: of the release.
+        sizes: how much.
+        workers: processes.
+        seed: of everything.
+    """
+    order = np.random.default_rng(seed).permutation(len(fit))
+    some = [fit[int(i)] for i in order[: sizes.framed]]
+    asked = [
+        Request(FRAMED, sizes.framed, seed),
+        Request(TILTED, sizes.tilted, seed),
+        Request(GIVEN, sizes.given, seed),
+        Request(COMPOSED, sizes.films, seed),
+        *(Request(family, sizes.per_family, seed) for family in REFUSED),
+    ]
+    return sample(asked, some, networks, workers)
 
 
-def counterexamples(knees: Sequence[KneeImage], kind: str, count: int, seed: int) -> list[FloatImage]:
-    """Composes `count` squares of one kind of `counterexamples.KINDS` from these knees."""
-    rng = np.random.default_rng([seed, sorted(KINDS).index(kind)])
-    squares = []
-    for _ in range(count):
-        first, second = (knees[int(i)] for i in rng.integers(0, len(knees), 2))
-        film = KINDS[kind](read_grey(first.path), read_grey(second.path), rng)
-        squares.append(square_of(film, Side.RIGHT if rng.random() < 0.5 else Side.LEFT))
-    return squares
+def draw_held(held: list[KneeImage], networks: Networks, sizes: SampleSizes, workers: int = 2, seed: int = 2) -> Places:
+    """What sets thresholds and judges: every held knee as its crop, and films composed from them.
+
+    Args:
+        held: knees that neither network was trained on.
+        networks: of the release.
+        sizes: how much.
+        workers: processes.
+        seed: of everything.
+    """
+    asked = [
+        Request(GIVEN, len(held), seed),
+        Request(COMPOSED, sizes.films, seed),
+        *(Request(family, sizes.per_held_family, seed) for family in REFUSED),
+    ]
+    return sample(asked, held, networks, workers)
 
 
-def _density(embedding: Embeddings) -> tuple[Embeddings, Embeddings, float]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Density:
+    """Where embeddings of knees lie; attributes as in `model.gate.Gate`."""
+
+    mean: Embeddings
+    components: Embeddings
+    residual_spread: float
+
+
+def fit_density(embedding: Embeddings) -> Density:
+    """Principal directions of embeddings, and what they leave over.
+
+    Args:
+        embedding: (knees, features).
+
+    References:
+        Moghaddam B., Pentland A., Probabilistic visual learning for object representation, PAMI 1997;19:696.
+    """
     mean = embedding.mean(axis=0)
     centred = (embedding - mean).astype(np.float64)
     _, singular, directions = np.linalg.svd(centred, full_matrices=False)
     spread = singular[:COMPONENTS] / np.sqrt(len(centred))
     inside = centred @ directions[:COMPONENTS].T
     residual = np.linalg.norm(centred - inside @ directions[:COMPONENTS], axis=1)
-    components = directions[:COMPONENTS] / spread[:, None]
-    return mean.astype(np.float32), components.astype(np.float32), float(np.sqrt((residual**2).mean()))
+    components = directions[:COMPONENTS] / np.maximum(spread, 1e-6)[:, None]
+    beyond = max(float(np.sqrt((residual**2).mean())), 1e-6)
+    return Density(mean.astype(np.float32), components.astype(np.float32), beyond)
 
 
-def _linear_rule(negative: Embeddings, positive: Embeddings) -> Embeddings:
-    scaler = StandardScaler().fit(np.concatenate([negative, positive]))
-    labels = np.repeat([0, 1], [len(negative), len(positive)])
-    rule = LogisticRegression(C=1e-3, class_weight="balanced", max_iter=500)
-    rule.fit(scaler.transform(np.concatenate([negative, positive])), labels)
-    weights = rule.coef_[0] / scaler.scale_
-    bias = rule.intercept_[0] - weights @ scaler.mean_
-    return np.append(weights, bias).astype(np.float32)
-
-
-def fit_gate(fit: Sequence[KneeImage], held: Sequence[KneeImage], embed: Embed, per_kind: int = 600) -> FittedGate:
-    """Fits on knees that were learnt from, sets thresholds on `held`, and reports on `held`.
+def fit_gate(
+    fit: Places,
+    held: Places,
+    limits: FinderThresholds,
+    without: Collection[str] = (),
+    density: Density | None = None,
+) -> FittedGate:
+    """Fits on places of knees that were learnt from, sets thresholds on those of `held`, and reports on these.
 
     Args:
-        fit: knees the network was trained on.
-        held: knees it was not.
-        embed: canonical squares -> embeddings.
-        per_kind: counterexamples of each kind to learn from; a fifth of it judges.
+        fit: from `draw_fit`.
+        held: from `draw_held`.
+        limits: of the finder: its refusals are not the gate's to make.
+        without: families that are left out of fitting and of setting thresholds.
+        density: of the knees in `fit`, where it is known already.
+
+    Raises:
+        ReleaseError: the finder lets no knee of `held` through.
     """
-    squares = [load_square(knee) for knee in fit]
-    knees = embed(squares)
-    tilted = embed([_tilted(square, i) for i, square in enumerate(squares[:: max(1, len(squares) // 1500)])])
-    others = np.concatenate([embed(counterexamples(fit, kind, per_kind, seed=1)) for kind in KINDS])
-    mirror = embed(mirrored_squares(squares))
-    mean, components, residual = _density(knees)
-    framing = _linear_rule(np.concatenate([knees, tilted]), others)
-    gate = Gate(mean, components, residual, framing, _linear_rule(knees, mirror))
-    held_squares = [load_square(knee) for knee in held]
-    seen = embed(held_squares)
-    thresholds = GateThresholds(
-        distance=float(np.percentile(gate.distance(seen), PERCENTILE)),
-        framing=float(np.percentile(gate.framing_logit(seen), 99.5)),
-        mirrored=float(np.percentile(gate.mirrored_logit(seen), 99.5)),
-    )
-    report = {"held_accepted": float(_accepted(gate, thresholds, seen).mean())}
-    for kind in KINDS:
-        refused = ~_accepted(gate, thresholds, embed(counterexamples(held, kind, max(5, per_kind // 5), seed=2)))
-        report[f"{kind}_refused"] = float(refused.mean())
-    wrong_way = gate.mirrored_logit(embed(mirrored_squares(held_squares)))
-    report["mirrored_noticed"] = float((wrong_way > thresholds.mirrored).mean())
-    report["orientation_right"] = float((wrong_way > gate.mirrored_logit(seen)).mean())
-    return FittedGate(gate, thresholds, report)
+    fit, held = (of.where(~np.isin(of.family, list(without))) for of in (fit, held))
+    knees, others = fit.of(*ACCEPTED), fit.of(*REFUSED)
+    density = density or fit_density(knees.embedding)
+    rule = _linear_rule(others, knees.embedding)
+    gate = Gate(density.mean, density.components, density.residual_spread, rule)
+    passed = held.of(GIVEN, COMPOSED)
+    passed = passed.where(~passed.refused_by_finder(limits))
+    if not len(passed):
+        msg = "The finder lets no knee of `held` through: there is nothing to set the gate's thresholds on. Look at it."
+        raise ReleaseError(msg)
+    thresholds = _thresholds(gate, passed, held.of(*REFUSED))
+    return FittedGate(gate, thresholds, report_on(gate, thresholds, limits, held))
 
 
-def _accepted(gate: Gate, limits: GateThresholds, embedding: Embeddings) -> npt.NDArray[np.bool_]:
+def report_on(gate: Gate, thresholds: GateThresholds, limits: FinderThresholds, places: Places) -> dict[str, float]:
+    """Shares of knees accepted, and of each family refused, by finder and gate together."""
+    graded = accepted(gate, thresholds, places.embedding) & ~places.refused_by_finder(limits)
+    report = {f"{family}_accepted": float(graded[places.family == family].mean()) for family in (GIVEN, COMPOSED)}
+    for family in REFUSED:
+        mine = places.family == family
+        if mine.any():
+            report[f"{family}_refused"] = float((~any_of_unit(places.where(mine), graded[mine])).mean())
+    return report
+
+
+def accepted(gate: Gate, limits: GateThresholds, embedding: Embeddings) -> npt.NDArray[np.bool_]:
+    """(places, features) -> (places,) whether the gate lets each through."""
     near = gate.distance(embedding) <= limits.distance
     return np.asarray(near & (gate.framing_logit(embedding) <= limits.framing))
 
 
-def _tilted(square: FloatImage, seed: int) -> FloatImage:
-    """A knee as a careful radiographer may still place it: these are to be graded, not refused."""
-    from kneeoa.model.crop import SQUARE, Square, cut_square
+def any_of_unit(places: Places, graded: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """(units,) whether any place of a unit is graded: a film is refused only where every place on it is.
 
-    rng = np.random.default_rng([3, seed])
-    centre = (SQUARE - 1) / 2 + rng.uniform(-0.05, 0.05, 2) * SQUARE
-    size = SQUARE * rng.uniform(0.9, 1.1)
-    return cut_square(square, Square(float(centre[0]), float(centre[1]), float(size), float(rng.uniform(-10, 10))))
+    Args:
+        places: of one family.
+        graded: (places,).
+    """
+    _, unit = np.unique(places.unit, return_inverse=True)
+    return np.bincount(unit, weights=graded) > 0
 
 
-def inputs_of(squares: Sequence[FloatImage]) -> npt.NDArray[np.float32]:
-    """(n, 208, 288) network inputs of canonical squares."""
-    return np.stack([network_input(square) for square in squares])
+def _linear_rule(others: Places, knees: Embeddings) -> Embeddings:
+    """Each family weighs the same, and all together as much as the knees."""
+    every = np.concatenate([others.embedding, knees])
+    scaler = StandardScaler().fit(every)
+    labels = np.repeat([1, 0], [len(others), len(knees)])
+    families, which, counts = np.unique(others.family, return_inverse=True, return_counts=True)
+    weights = np.concatenate([len(knees) / len(families) / counts[which], np.ones(len(knees))])
+    rule = LogisticRegression(C=1e-3, max_iter=500)
+    rule.fit(scaler.transform(every), labels, sample_weight=weights)
+    row = rule.coef_[0] / scaler.scale_
+    bias = rule.intercept_[0] - row @ scaler.mean_
+    return np.append(row, bias).astype(np.float32)
+
+
+def _thresholds(gate: Gate, knees: Places, others: Places) -> GateThresholds:
+    """Of all pairs of thresholds that let `ACCEPTED_SHARE` of the knees through, the one that refuses most."""
+    distance, framing = gate.distance(knees.embedding), gate.framing_logit(knees.embedding)
+    _, which, counts = np.unique(others.family, return_inverse=True, return_counts=True)
+    far, framed = gate.distance(others.embedding), gate.framing_logit(others.embedding)
+    best: tuple[float, float, float] | None = None
+    for share in _SPENT_ON_FRAMING:
+        rule = float(np.quantile(framing, 1 - share * (1 - ACCEPTED_SHARE)))
+        fits = np.sort(distance[framing <= rule])
+        # So many knees in all, those that the rule refuses among the ones given up.
+        wanted = int(np.ceil(ACCEPTED_SHARE * len(distance)))
+        most = float(fits[min(wanted, len(fits)) - 1])
+        refused = float(((far > most) | (framed > rule)) @ (1 / counts[which])) / len(counts)
+        if best is None or refused > best[0]:
+            best = (refused, most, rule)
+    if best is None:
+        raise AssertionError("unreachable: there is always a first pair")
+    unusual = float(np.percentile(distance, UNUSUAL_PERCENTILE))
+    return GateThresholds(distance=best[1], unusual=min(unusual, best[1]), framing=best[2])

@@ -80,8 +80,8 @@ class Tally:
             "within_8_percent": share(self.within_8_percent, self.knees),
             "centre_error_median": percentile(self.centre_errors, 50),
             "centre_error_95": percentile(self.centre_errors, 95),
-            "width_error_median": percentile(self.width_errors, 50),
-            "width_error_95": percentile(self.width_errors, 95),
+            "width_error_median": percentile([abs(e) for e in self.width_errors], 50),
+            "width_error_95": percentile([abs(e) for e in self.width_errors], 95),
             "width_bias": float(np.mean(self.width_errors)) if self.width_errors else None,
             "angle_error_95": percentile(self.angle_errors, 95),
             "side_right": share(self.sides_right, self.found),
@@ -135,20 +135,25 @@ def _note(knee: PlacedKnee, region: KneeRegion, tally: Tally) -> None:
     tally.sides_right += (region.right >= 0.5) == (knee.looks_like is Side.RIGHT)
 
 
-def composed(patches: Sequence[KneePatch], films: int, seed: int = SEED) -> Iterator[ComposedFilm]:
-    """Films to judge on, a sixth of them without a frontal knee; long legs are drawn large."""
-    rng = np.random.default_rng(seed)
+def draw_judged(i: int, patches: Sequence[KneePatch], rng: np.random.Generator) -> ComposedFilm:
+    """The i-th film to judge on: each sixth is without a frontal knee, in turn of every kind; long legs are large."""
     kinds = list(JUDGED)
     weights = np.array(list(JUDGED.values()), dtype=float)
     others = [kind for kind in FilmKind if not kind.has_knee]
+    drawn = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
+    kind = others[i // 6 % len(others)] if i % 6 == 5 else drawn
+    some = [patches[k] for k in rng.integers(0, len(patches), 8)]
+    long_side = int(rng.integers(1400, 2200)) if kind is FilmKind.LONG_LEG else int(rng.integers(500, 1200))
+    if kind is FilmKind.CROP:
+        long_side = int(rng.integers(224, 600))
+    return draw_later(draw_film(kind, some, long_side, rng, 0.1), rng)
+
+
+def composed(patches: Sequence[KneePatch], films: int, seed: int = SEED) -> Iterator[ComposedFilm]:
+    """Films to judge on."""
+    rng = np.random.default_rng(seed)
     for i in range(films):
-        drawn = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
-        kind = others[i // 6 % len(others)] if i % 6 == 5 else drawn
-        some = [patches[k] for k in rng.integers(0, len(patches), 8)]
-        long_side = int(rng.integers(1400, 2200)) if kind is FilmKind.LONG_LEG else int(rng.integers(500, 1200))
-        if kind is FilmKind.CROP:
-            long_side = int(rng.integers(224, 600))
-        yield draw_later(draw_film(kind, some, long_side, rng, 0.1), rng)
+        yield draw_judged(i, patches, rng)
 
 
 def judge_finder(

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import shutil
-import tempfile
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -15,33 +12,31 @@ import numpy.typing as npt
 import torch
 from scipy.optimize import minimize_scalar
 
-from kneeoa import __version__
 from kneeoa.configs.schema import TrainConfig
 from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.model.calibrate import DecisionRule, decide, probabilities
-from kneeoa.model.crop import FRAME_VERSION, Square, canonical, cut_square
+from kneeoa.model.crop import Square, canonical, cut_square, network_input
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.export import check_agreement, export_onnx
-from kneeoa.model.grades import KL_GRADES, SCHEMA_VERSION
 from kneeoa.model.network import KneeNetwork
-from kneeoa.model.normalize import CLIP_PERCENTILES
 from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage
-from kneeoa.model.release import (
-    GATE,
-    KL_NETWORK,
-    RELEASES,
-    Attribution,
-    Decision,
-    Manifest,
-    load_release,
-    write_manifest,
-)
+from kneeoa.model.release import DEFAULT_RELEASE, Attribution, Decision
 from kneeoa.model.session import KneeScores, NetworkSession
 from kneeoa.training.checkpoint import load_best
-from kneeoa.training.fit_gate import fit_gate, inputs_of
+from kneeoa.training.fit_gate import SampleSizes, draw_fit, draw_held, fit_gate
+from kneeoa.training.gate_sampling import Networks
 from kneeoa.training.loaders import fit_and_held, load_square
 from kneeoa.training.metrics import calibration_floor, kl_metrics, top_label_calibration
+from kneeoa.training.release_parts import (
+    DISAGREEMENT,
+    HELD,
+    KL_NETWORK_MAX_BYTES,
+    GradingPart,
+    assemble,
+    finding_part,
+    release_target,
+)
 
 # (zoom, down, right): how far off a film's knee may be framed. Calibration and decision rule are fitted on all of them:
 # on exactly framed crops alone the network would be surer than films in use allow.
@@ -56,8 +51,6 @@ FRAMINGS = (
 )
 AGREEMENT_CROPS = 200
 BATCH = 32
-KL_NETWORK_MAX_BYTES = 15_000_000
-"""Budget of the KL network in the repository."""
 
 
 def _imagenet(backbone: str) -> Attribution:
@@ -145,6 +138,11 @@ def reframed(knee: KneeImage, zoom: float, down: float, right: float) -> FloatIm
     return canonical(cut_square(pixels, square), knee.side)
 
 
+def inputs_of(squares: Sequence[FloatImage]) -> npt.NDArray[np.float32]:
+    """(n, 208, 288) network inputs of canonical squares."""
+    return np.stack([network_input(square) for square in squares])
+
+
 def score_squares(session: NetworkSession, squares: Sequence[FloatImage]) -> KneeScores:
     """The network's scores of canonical squares (288, 288), in batches cut by their order."""
     parts = [session.run(inputs_of(squares[first : first + BATCH])[:, None]) for first in range(0, len(squares), BATCH)]
@@ -169,80 +167,65 @@ def _held_decision(session: NetworkSession, held: Sequence[KneeImage]) -> tuple[
     return Decision(rule=rule, temperature=temperature), metrics
 
 
-def export_runs(runs: Sequence[Path], name: str, out: Path | None = None, per_kind: int = 600) -> Path:
+def export_runs(
+    runs: Sequence[Path],
+    name: str,
+    out: Path | None = None,
+    base: str | Path = DEFAULT_RELEASE,
+    sizes: SampleSizes | None = None,
+    workers: int = 2,
+) -> Path:
     """Writes the best network of a run, or the mean of several runs' best, as a release.
 
     Args:
         runs: see `load_runs`.
         name: the release's name; a plain folder name.
         out: the folder to write into; None is `model/releases`.
-        per_kind: counterexamples of each kind for the gate.
+        base: the release whose finder is taken, with its thresholds; the gate is fitted anew.
+        sizes: how much is drawn to fit the gate; None is the usual.
+        workers: processes that draw and look.
 
     Returns:
         The release's folder; it appears whole or not at all.
 
     Raises:
-        ReleaseError: torch and ONNX Runtime disagree on `held` crops, the network is larger than its budget, or the
-            name is taken or not a plain name.
+        ReleaseError: torch and ONNX Runtime disagree on `held` crops, the network is larger than its budget, the base
+            is missing or altered, or the name is taken or not a plain name.
     """
-    target = (RELEASES if out is None else out) / name
-    if Path(name).name != name or target.exists():
-        msg = f"{name!r} is taken or not a plain name. Choose another, or remove {target} first."
-        raise ReleaseError(msg)
+    target = release_target(name, out)
+    sizes = sizes or SampleSizes()
     network, config = load_runs(runs)
+    finding = finding_part(base)
     fit, held = fit_and_held(config.data)
+    grading = _grading(network, config, held, [run.name for run in runs])
+    networks = Networks(finding.network, grading.network)
+    seen = draw_held(held, networks, sizes, workers)
+    gate = fit_gate(draw_fit(fit, networks, sizes, workers), seen, finding.limits)
+    return assemble(grading, finding, gate, target)
+
+
+def _grading(network: KneeNetwork, config: TrainConfig, held: Sequence[KneeImage], runs: list[str]) -> GradingPart:
     onnx_file = export_onnx(network)
     if len(onnx_file) > KL_NETWORK_MAX_BYTES:
         msg = f"The network takes {len(onnx_file)} bytes, more than {KL_NETWORK_MAX_BYTES}: choose a smaller backbone."
         raise ReleaseError(msg)
     worst = check_agreement(network, onnx_file, inputs_of([load_square(knee) for knee in held[:AGREEMENT_CROPS]]))
-    session = NetworkSession(onnx_file, device="cpu")
-    decision, metrics = _held_decision(session, held)
-    gate = fit_gate(fit, held, lambda squares: score_squares(session, squares).embedding, per_kind)
-    files = {KL_NETWORK: onnx_file, GATE: gate.to_bytes()}
+    decision, metrics = _held_decision(NetworkSession(onnx_file, device="cpu"), held)
     settings = config.model_dump(mode="json")
     source = config.data.attribution
     # Paths are of the training machine, not of the release.
     settings["data"]["root"], settings["out"] = Path(config.data.root).name, Path(config.out).name
     settings["network"]["start"] = Path(config.network.start).name if config.network.start else None
-    manifest = Manifest(
-        schema_version=SCHEMA_VERSION,
-        name=name,
-        software=__version__,
-        frame=FRAME_VERSION,
-        normalisation=f"clip at percentiles {CLIP_PERCENTILES[0]} and {CLIP_PERCENTILES[1]}, mean 0, deviation 1",
-        classes=tuple(f"KL {grade}" for grade in KL_GRADES),
+    return GradingPart(
+        network=onnx_file,
         decision=decision,
-        gate=gate.thresholds,
-        metrics={
-            "held": {"knees": len(held), **metrics},
-            "gate_on_held": dict(gate.report),
-            "largest_disagreement_torch_onnx": worst,
-        },
+        metrics={HELD: {"knees": len(held), **metrics}, DISAGREEMENT: worst},
         data=(Attribution(**source.model_dump()),) if source is not None else (),
         weights=(_imagenet(config.network.backbone),) if config.network.weights == "imagenet" else (),
-        training=settings | {"averaged_runs": [run.name for run in runs], "libraries": _versions()},
-        files={file: hashlib.sha256(content).hexdigest() for file, content in files.items()},
+        training=settings | {"averaged_runs": list(runs), "libraries": dict(_versions())},
     )
-    _write(manifest, files, target)
-    return target
 
 
 def _versions() -> dict[str, str]:
     names = ("torch", "monai", "ignite", "timm", "onnxruntime", "numpy")
     return {name: str(importlib.import_module(name).__version__) for name in names}
-
-
-def _write(manifest: Manifest, files: dict[str, bytes], target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for name, content in files.items():
-            (draft / name).write_bytes(content)
-        write_manifest(manifest, draft)
-        load_release(draft)
-        draft.chmod(0o755)
-        draft.rename(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise

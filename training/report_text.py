@@ -187,8 +187,7 @@ def gate_text(judgement: Judgement) -> str:
     gate = judgement.gate
     return escape(
         "Serving first asks whether a picture is one framed, upright frontal knee. Of these knees it would have "
-        f"graded {gate.accepted:,} and refused {gate.refused:,}; {gate.side_conflict:,} of the graded ones would carry "
-        "the flag side_conflict. The figures above are on all knees, refused ones too."
+        f"graded {gate.accepted:,} and refused {gate.refused:,}. The figures above are on all knees, refused ones too."
     )
 
 

@@ -1,4 +1,4 @@
-"""One picture that says it all: the film with the graded box, the heat map, the probabilities, the words.
+"""One picture that says it all: the film with its knees framed, the heat maps, the probabilities, the words.
 
 Drawn with Pillow alone. No identifier is drawn: the file may travel.
 """
@@ -7,24 +7,31 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from kneeoa.model.errors import Refusal
 from kneeoa.model.grades import FilmGrades, KneeGrades
 from kneeoa.model.radiograph import FloatImage, Side
-from kneeoa.serving.results.words import percent
+from kneeoa.serving.results.film_picture import GRADED, REFUSED, film_picture, frame_width, knee_picture
+from kneeoa.serving.results.words import SIDE_SOURCES, film_remarks, percent
 
 FILM_HEIGHT = 760
-"""Height of the film in the picture, in pixels; the whole is about 1,400 pixels wide, as a monitor shows it."""
-_PANEL = 560
+"""Height of the film in the picture, in pixels; with its words it fills a monitor."""
+_STRIP_HEIGHT, _WIDEST = 460, 1500
+_STRIP = 1.75
+"""A film wider than so many heights has its words below."""
+_SMALL_FRAME = 130
+"""Frames narrower than this are shown enlarged too."""
+_PANEL = 460
 _MARGIN = 28
-_BACK, _INK, _MUTED, _BAR, _ACCENT = (17, 20, 24), (236, 239, 242), (150, 160, 170), (58, 68, 78), (255, 176, 32)
+_BACK, _INK, _MUTED, _BAR = (17, 20, 24), (236, 239, 242), (150, 160, 170), (58, 68, 78)
 _MEANING = ("no osteoarthritis", "doubtful", "minimal (definite osteophytes)", "moderate", "severe")
 _SIDES = {Side.RIGHT: "RIGHT KNEE", Side.LEFT: "LEFT KNEE", Side.UNKNOWN: "KNEE, SIDE UNKNOWN"}
 NOTICE = (
     "Made by AI. Research and decision support for trained readers; "
     "not a cleared medical device, not for sole diagnosis."
 )
+_HEAT = "Warm colours: where the network saw the grade. The frame: what it was shown."
 
 
 def draw_overlay(pixels: FloatImage, grades: FilmGrades) -> Image.Image:
@@ -35,25 +42,32 @@ def draw_overlay(pixels: FloatImage, grades: FilmGrades) -> Image.Image:
         grades: its report.
 
     Returns:
-        An RGB picture: film, film under the heat map, and the words; a refused film shows its reason.
+        An RGB picture: the film, its knees framed and warm where the grade rests, enlarged where they are small, and a
+        column of words for each knee; a refused film or knee shows its reason. Wide strips have the words below.
     """
-    scale = FILM_HEIGHT / pixels.shape[0]
-    width = max(1, round(pixels.shape[1] * scale))
-    grey = Image.fromarray(np.ascontiguousarray(pixels)).resize((width, FILM_HEIGHT), Image.Resampling.LANCZOS)
-    film = Image.fromarray(np.clip(np.asarray(grey) * 255, 0, 255).astype(np.uint8)).convert("RGB")
-    knee = grades.knees[0] if grades.knees else None
-    films = [film] if knee is None or knee.heat_map is None else [film, _heated(film, knee, scale)]
-    whole = (_MARGIN * (len(films) + 2) + width * len(films) + _PANEL, FILM_HEIGHT + 2 * _MARGIN)
-    picture = Image.new("RGB", whole, _BACK)
-    for i, part in enumerate(films):
-        picture.paste(part, (_MARGIN + i * (width + _MARGIN), _MARGIN))
-    panel = _Panel(ImageDraw.Draw(picture), whole[0] - _PANEL - _MARGIN, _MARGIN)
-    if knee is None or knee.kl is None:
-        _write_refusal(panel, grades)
-    else:
-        _write_grade(panel, grades, knee)
-    _write_foot(panel, grades)
-    return picture
+    strip = pixels.shape[1] > _STRIP * pixels.shape[0]
+    most = (_WIDEST, _STRIP_HEIGHT if strip else FILM_HEIGHT)
+    film = film_picture(pixels, grades, most)
+    near = _near(pixels, grades) if frame_width(pixels, grades, most) < _SMALL_FRAME else []
+    panels = max(1, len(grades.knees))
+    words = panels * (_PANEL + _MARGIN) - _MARGIN
+    top = _MARGIN + (film.height + _MARGIN if strip else 0)
+    left = _MARGIN + (0 if strip else film.width + _MARGIN)
+    right = left + max((picture.width + _MARGIN for picture in near), default=0)
+    # Tall enough for any words; the rest is cut off.
+    width = max(right + words, _MARGIN + film.width) + _MARGIN
+    canvas = Image.new("RGB", (width, top + 3 * FILM_HEIGHT), _BACK)
+    canvas.paste(film, (_MARGIN, _MARGIN))
+    bottom = max(_MARGIN + film.height, _paste(canvas, near, left, top))
+    draw = ImageDraw.Draw(canvas)
+    places = [right + i * (_PANEL + _MARGIN) for i in range(panels)]
+    ends = [_write(_Panel(draw, at, top), grades, grades.knees[i : i + 1]) for i, at in enumerate(places)]
+    foot = _Panel(draw, right, max(ends) + _MARGIN, words)
+    said = _foot(grades)
+    foot.row = max(foot.row, bottom - sum(foot.height(*line) for line in said))
+    for line in said:
+        foot.text(*line)
+    return canvas.crop((0, 0, width, max(foot.row, bottom) + _MARGIN))
 
 
 def save_overlay(pixels: FloatImage, grades: FilmGrades, path: Path) -> Path:
@@ -67,82 +81,112 @@ def save_overlay(pixels: FloatImage, grades: FilmGrades, path: Path) -> Path:
     return path
 
 
-class _Panel:
-    def __init__(self, draw: ImageDraw.ImageDraw, left: int, top: int) -> None:
-        self.draw, self.left, self.row = draw, left, top
+_Colour = tuple[int, int, int]
 
-    def text(self, words: str, size: int, colour: tuple[int, int, int] = _INK, gap: int = 8) -> None:
-        font = ImageFont.load_default(size)
-        line = ""
-        for word in [*words.split(), ""]:
-            longer = f"{line} {word}".strip()
-            if word and self.draw.textlength(longer, font) <= _PANEL:
-                line = longer
-                continue
-            self.draw.text((self.left, self.row), line, colour, font)
+
+class _Panel:
+    def __init__(self, draw: ImageDraw.ImageDraw, left: int, top: int, width: int = _PANEL) -> None:
+        self.draw, self.left, self.row, self.width = draw, left, top, width
+
+    def text(self, words: str, size: int, colour: _Colour = _INK, gap: int = 8) -> None:
+        for line in self._lines(words, size):
+            self.draw.text((self.left, self.row), line, colour, ImageFont.load_default(size))
             self.row += round(size * 1.3)
-            line = word
         self.row += gap
+
+    def height(self, words: str, size: int, _colour: _Colour = _INK, gap: int = 8) -> int:
+        return len(self._lines(words, size)) * round(size * 1.3) + gap
 
     def bar(self, label: str, share: float, chosen: bool) -> None:
         font = ImageFont.load_default(20)
-        left, right = self.left + 64, self.left + _PANEL - 76
+        left, right = self.left + 64, self.left + self.width - 76
         self.draw.text((self.left, self.row), label, _INK if chosen else _MUTED, font)
         self.draw.rounded_rectangle((left, self.row + 3, right, self.row + 21), 4, _BAR)
         if share > 0.005:
             end = left + max(6, round((right - left) * share))
-            fill = _ACCENT if chosen else (122, 162, 190)
+            fill = GRADED if chosen else (122, 162, 190)
             self.draw.rounded_rectangle((left, self.row + 3, end, self.row + 21), 4, fill)
         self.draw.text((right + 14, self.row), percent(share), _INK if chosen else _MUTED, font)
         self.row += 34
 
+    def _lines(self, words: str, size: int) -> list[str]:
+        """The words in lines that fit; one that is too long by itself is cut."""
+        font = ImageFont.load_default(size)
+        lines = [""]
+        for word in words.split():
+            longer = f"{lines[-1]} {word}".strip()
+            if self.draw.textlength(longer, font) <= self.width:
+                lines[-1] = longer
+                continue
+            lines += [""] if lines[-1] else []
+            for letter in word:
+                if self.draw.textlength(lines[-1] + letter, font) > self.width:
+                    lines.append("")
+                lines[-1] += letter
+        return lines
 
-def _heated(film: Image.Image, knee: KneeGrades, scale: float) -> Image.Image:
-    box, heat = knee.box, knee.heat_map
-    if box is None or heat is None:
-        return film
-    # The box counts pixel centres, Pillow counts corners.
-    left, top = round((box.column + 0.5) * scale), round((box.row + 0.5) * scale)
-    size = (max(1, round(box.width * scale)), max(1, round(box.height * scale)))
-    warm = np.asarray(Image.fromarray(heat).resize(size, Image.Resampling.BICUBIC), dtype=np.float32)
-    mask = Image.new("L", film.size, 0)
-    mask.paste(Image.fromarray((np.clip(warm, 0, 1) ** 1.2 * 150).astype(np.uint8)), (left, top))
-    heated = Image.composite(Image.new("RGB", film.size, (255, 110, 20)), film, mask)
-    outline = (max(0, left), max(0, top), min(film.width, left + size[0]) - 1, min(film.height, top + size[1]) - 1)
-    ImageDraw.Draw(heated).rectangle(outline, outline=_ACCENT, width=3)
-    return heated
+
+def _near(pixels: FloatImage, grades: FilmGrades) -> list[Image.Image]:
+    """The knees from near; two of them are as high as a film."""
+    return [
+        knee_picture(pixels, grades, knee, (FILM_HEIGHT - _MARGIN) // 2)
+        for knee in grades.knees
+        if knee.box is not None
+    ]
 
 
-def _write_grade(panel: _Panel, grades: FilmGrades, knee: KneeGrades) -> None:
+def _paste(canvas: Image.Image, pictures: list[Image.Image], left: int, top: int) -> int:
+    """Puts pictures one below the other; tells where the last ends."""
+    for picture in pictures:
+        canvas.paste(picture, (left, top))
+        top += picture.height + _MARGIN
+    return top - _MARGIN
+
+
+def _write(panel: _Panel, grades: FilmGrades, knees: tuple[KneeGrades, ...]) -> int:
+    """One knee's words, or those of a film without knees; tells where they end."""
+    for knee in knees:
+        panel.text(_SIDES[knee.side], 26, _MUTED, 0)
+        panel.text(SIDE_SOURCES[knee.side_source], 18, _MUTED, 6)
+        if knee.refusal is not None:
+            _write_refusal(panel, knee.refusal)
+        _write_grade(panel, knee)
+        if knee.flags:
+            panel.text(f"Flags: {_said(knee.flags)}", 20, GRADED)
+    if not knees and grades.refusal is not None:
+        _write_refusal(panel, grades.refusal)
+    return panel.row
+
+
+def _write_grade(panel: _Panel, knee: KneeGrades) -> None:
     kl = knee.kl
     if kl is None:
         return
-    panel.text(_SIDES[knee.side], 26, _MUTED, 2)
-    panel.text(f"KL grade {kl.grade}", 68, _ACCENT, 0)
-    panel.text(_MEANING[kl.grade], 28, _INK, 26)
-    panel.text("Probability of each Kellgren-Lawrence grade", 20, _MUTED, 6)
+    panel.text(f"KL grade {kl.grade}", 64, GRADED, 0)
+    panel.text(_MEANING[kl.grade], 26, _INK, 22)
+    panel.text("Probability of each Kellgren-Lawrence grade", 19, _MUTED, 6)
     for grade, share in enumerate(kl.probabilities):
         panel.bar(f"KL {grade}", share, grade == kl.grade)
-    panel.row += 14
-    panel.text(f"Radiographic osteoarthritis (KL 2 or more): {percent(kl.oa_probability)}", 22)
-    panel.text(f"Expected grade: {kl.expected:.1f}", 22, _INK, 18)
-    flags = [*grades.flags, *knee.flags]
-    if flags:
-        panel.text("Flags: " + ", ".join(flag.replace("_", " ") for flag in flags), 20, _ACCENT)
-    panel.text("Warm colours: where the network saw the grade; the frame is what it was shown.", 18, _MUTED)
+    panel.row += 12
+    panel.text(f"Radiographic osteoarthritis (KL 2 or more): {percent(kl.oa_probability)}", 20)
+    panel.text(f"Expected grade: {kl.expected:.1f}", 20, _INK, 14)
 
 
-def _write_refusal(panel: _Panel, grades: FilmGrades) -> None:
-    refusal = grades.refusal
-    panel.text("Not graded", 60, _ACCENT, 10)
-    if refusal is not None:
-        panel.text(refusal.code.value.replace("_", " "), 30, _INK, 18)
-        panel.text(refusal.message, 22, _INK, 14)
-        panel.text(refusal.remedy, 22, _MUTED)
+def _write_refusal(panel: _Panel, refusal: Refusal) -> None:
+    panel.text("Not graded", 52, REFUSED, 10)
+    panel.text(refusal.code.value.replace("_", " "), 28, _INK, 16)
+    panel.text(refusal.message, 21, _INK, 12)
+    panel.text(refusal.remedy, 21, _MUTED)
 
 
-def _write_foot(panel: _Panel, grades: FilmGrades) -> None:
-    panel.row = FILM_HEIGHT - 92 + _MARGIN
-    release = grades.release
-    panel.text(f"KneeOA {release.software}, release {release.name} ({release.sha256[:12]})", 18, _MUTED, 4)
-    panel.text(NOTICE, 18, _INK)
+def _foot(grades: FilmGrades) -> list[tuple[str, int, _Colour, int]]:
+    """What is said of the film as a whole, as arguments of `_Panel.text`."""
+    release, remarks = grades.release, film_remarks(grades)
+    lines = [(f"Flags of the film: {_said(remarks)}", 20, GRADED, 10)] if remarks else []
+    lines += [(_HEAT, 18, _MUTED, 4)] if any(knee.kl is not None for knee in grades.knees) else []
+    made = f"KneeOA {release.software}, release {release.name} ({release.sha256[:12]})"
+    return [*lines, (made, 18, _MUTED, 4), (NOTICE, 18, _INK, 0)]
+
+
+def _said(flags: tuple[str, ...]) -> str:
+    return ", ".join(flag.replace("_", " ") for flag in flags)

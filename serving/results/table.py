@@ -1,16 +1,18 @@
-"""Reports as a table for a terminal."""
+"""Reports as a table for a terminal: one row a knee, or one for a film without any; reasons below it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 from rich.text import Text
 
+from kneeoa.model.errors import Refusal
 from kneeoa.model.grades import FilmGrades, KLGrade, KneeGrades
-from kneeoa.serving.results.words import percent
+from kneeoa.serving.results.words import film_remarks, percent
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_CENTRED = ("side", "KL")
 
 
 def results_table(reports: Sequence[FilmGrades]) -> Table:
@@ -22,14 +24,23 @@ def results_table(reports: Sequence[FilmGrades]) -> Table:
     first = reports[0].release if reports else None
     title = f"KneeOA, release {first.name} ({first.sha256[:12]})" if first else "KneeOA"
     table = Table(title=title, caption="Decision support for trained readers. Not for sole diagnosis.")
-    for heading in ("film", "side", "KL", "P(KL 0-4)", "P(OA)", "remarks"):
-        table.add_column(heading, overflow="fold", justify="center" if heading in ("side", "KL") else "left")
+    for heading in ("film", "side", "told by", "KL", "P(KL 0-4)", "P(OA)", "remarks"):
+        table.add_column(heading, overflow="fold", justify="center" if heading in _CENTRED else "left")
     for report in reports:
-        if not report.knees:
-            table.add_row(_name(report), "", Text("-", style="bold yellow"), "", "", _reason(report))
-        for knee in report.knees:
-            table.add_row(_name(report), knee.side.value, *_grade(knee.kl), _remarks(report, knee))
+        rows = list(_rows(report))
+        for i, row in enumerate(rows):
+            table.add_row(_name(report) if i == 0 else "", *row, end_section=i == len(rows) - 1)
     return table
+
+
+def refusal_notes(reports: Sequence[FilmGrades]) -> list[Text]:
+    """What the codes in the table mean, each sentence once: why something was refused, and what to do."""
+    notes: dict[Refusal, None] = {}
+    for report in reports:
+        for refusal in (report.refusal, *(knee.refusal for knee in report.knees)):
+            if refusal is not None:
+                notes.setdefault(refusal)
+    return [Text.assemble((note.code.value, "bold yellow"), f": {note.message} {note.remedy}") for note in notes]
 
 
 def _name(report: FilmGrades) -> Text:
@@ -37,22 +48,26 @@ def _name(report: FilmGrades) -> Text:
     return Text("".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in report.film.source))
 
 
+def _rows(report: FilmGrades) -> Iterator[tuple[str | Text, ...]]:
+    """All cells but the film's name; flags of the film stand in its first row."""
+    remarks = film_remarks(report)
+    for knee in report.knees:
+        source = "" if knee.side_source == "none" else knee.side_source.value
+        yield knee.side.value, source, *_grade(knee.kl), _remarks(knee, remarks)
+        remarks = ()
+    if not report.knees:
+        code = report.refusal.code.value if report.refusal is not None else "no knee"
+        yield "", "", *_grade(None), Text(", ".join((code, *remarks)))
+
+
 def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:
     if kl is None:
         return Text("-", style="bold yellow"), "", ""
     bars = "".join(_BLOCKS[round(p * 8)] for p in kl.probabilities)
-    share = percent(max(kl.probabilities))
+    share = percent(kl.probabilities[kl.grade])
     return Text(str(kl.grade), style="bold cyan"), f"{bars}  {share}", percent(kl.oa_probability)
 
 
-def _reason(report: FilmGrades) -> Text:
-    refusal = report.refusal
-    if refusal is None:
-        return Text("no knee")
-    return Text.assemble((refusal.code.value, "bold yellow"), f": {refusal.message} {refusal.remedy}")
-
-
-def _remarks(report: FilmGrades, knee: KneeGrades) -> Text:
-    if knee.refusal is not None:
-        return Text(f"{knee.refusal.code.value}: {knee.refusal.message} {knee.refusal.remedy}")
-    return Text(", ".join((*report.flags, *knee.flags)))
+def _remarks(knee: KneeGrades, of_film: tuple[str, ...]) -> Text:
+    refused = () if knee.refusal is None else (knee.refusal.code.value,)
+    return Text(", ".join((*refused, *knee.flags, *of_film)))

@@ -67,7 +67,7 @@ def grade(
     report: Annotated[Path | None, typer.Option(help="Also write the JSON into this file.")] = None,
     side: Annotated[Side | None, typer.Option(help="The patient's side, where the file does not say it.")] = None,
     spacing_mm: Annotated[float | None, typer.Option(min=0.001, max=5.0, help="Pixel spacing, likewise.")] = None,
-    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-1",
+    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-2",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Grade films: a table, or JSON, one result a film; what cannot be graded says why."""
@@ -97,9 +97,12 @@ def grade(
 def _print_table(reports: Sequence[FilmGrades]) -> None:
     from rich.console import Console
 
-    from kneeoa.serving.results.table import results_table
+    from kneeoa.serving.results.table import refusal_notes, results_table
 
-    Console().print(results_table(reports))
+    console = Console()
+    console.print(results_table(reports))
+    for note in refusal_notes(reports):
+        console.print(note)
 
 
 @app.command()

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -28,14 +28,15 @@ from pathlib import Path
 import gdcm
 import numpy as np
 import pydicom
-from PIL import Image
 
-from kneeoa.datasets.phantom import PhantomSpec, make_phantom
+from kneeoa.datasets.phantom import PhantomSpec
 from kneeoa.datasets.phantom_dicom import FilmHeader, film_dataset
 from kneeoa.datasets.phantom_encoding import FilmEncoding
+from kneeoa.datasets.phantom_films import two_knee_phantom
 from kneeoa.datasets.transfer_syntax import NAMES
 from kneeoa.model.crop import BAND_ROWS, SQUARE
 from kneeoa.model.dicom import read_radiograph
+from kneeoa.model.film_views import SMALL_PX, WHOLE_PX, View, close_view, whole_view
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.radiograph import FloatImage, Side
 
@@ -75,7 +76,8 @@ class Figure:
     """One job of ours and its floor.
 
     Attributes:
-        job: "decode" (file to picture), "grade" (picture to report), "whole" (both) or "cold start" (the command).
+        job: "decode" (file to picture), "find" (picture to knees), "grade" (picture to report), "whole" (file to
+            report) or "cold start" (the command).
         syntax: the film's transfer syntax, by its name; empty where it does not matter.
         size: the film's rows and columns.
         ours: milliseconds on the wall.
@@ -133,10 +135,20 @@ def figure(job: str, syntax: str, size: tuple[int, int], ours: list[Cost], floor
 
 
 def picture(rows: int, columns: int) -> FloatImage:
-    """One phantom knee, (rows, columns) float32 in [0, 1], enlarged from the size at which it is drawn."""
-    drawn = make_phantom(PhantomSpec(side=Side.RIGHT, grade=3, seed=7)).pixels
-    resized = Image.fromarray(drawn).resize((columns, rows), Image.Resampling.BICUBIC)
-    return np.clip(np.asarray(resized, dtype=np.float32), 0, 1)
+    """Both knees of a standing phantom, (rows, columns) float32 in [0, 1]."""
+    return two_knee_phantom(PhantomSpec(side=Side.RIGHT, grade=2, seed=7), (rows, columns))
+
+
+def find_floor(grader: KneeGrader, pixels: FloatImage) -> Callable[[], object]:
+    """The finder's networks alone, as often as a film of two knees needs them at least."""
+    views = [whole_view(pixels, long_side) for long_side in (WHOLE_PX, SMALL_PX)]
+    near = [close_view(pixels, (pixels.shape[0] / 2, pixels.shape[1] / 2), pixels.shape[1] / 4, 0.0)] * 2
+    return partial(_run_finder, grader, [[view] for view in views] + [near])
+
+
+def _run_finder(grader: KneeGrader, batches: Sequence[Sequence[View]]) -> None:
+    for views in batches:
+        grader.finder.run(views)
 
 
 def film(pixels: FloatImage, syntax: str, folder: Path) -> Path:
@@ -180,27 +192,29 @@ def without_stderr() -> Iterator[None]:
 def figures_of(pixels: FloatImage, syntaxes: tuple[str, ...], grader: KneeGrader, folder: Path) -> Iterator[Figure]:
     """Decode and whole file by transfer syntax, and grading, of films of one size."""
     size = (int(pixels.shape[0]), int(pixels.shape[1]))
-    crop = np.zeros((1, BAND_ROWS, SQUARE), np.float32)
+    crops = np.zeros((2, BAND_ROWS, SQUARE), np.float32)
+    finder = find_floor(grader, pixels)
     for syntax in syntaxes:
         path = film(pixels, syntax, folder)
-        refused = grader.grade_file(path).refusal
-        if refused is not None:
-            raise SystemExit(
-                f"bench: the {syntax} film of {size[0]} x {size[1]} is refused, {refused.code}: nothing to measure"
-            )
+        report = grader.grade_file(path)
+        if len(report.knees) != 2 or any(knee.kl is None for knee in report.knees):
+            raise SystemExit(f"bench: of the {syntax} film of {size[0]} x {size[1]} not both knees are graded")
         floor = decode_by_gdcm if syntax == _PYDICOM_REFUSES else decode_alone
-        times = in_turns(
-            {
-                "decode floor": partial(floor, path),
-                "decode": partial(read_radiograph, path),
-                "network floor": partial(grader.score, crop),
-                "grade": partial(grader.grade, read_radiograph(path)),
-            }
-        )
+        radiograph = read_radiograph(path)
+        jobs: dict[str, Callable[[], object]] = {
+            "decode floor": partial(floor, path),
+            "decode": partial(read_radiograph, path),
+            "network floor": lambda: (finder(), grader.score(crops)),
+            "grade": partial(grader.grade, radiograph),
+        }
+        if syntax == PLAIN:
+            jobs |= {"find floor": finder, "find": partial(grader.find, radiograph)}
+        times = in_turns(jobs)
         yield figure("decode", syntax, size, times["decode"], times["decode floor"])
         whole, least = both(times["decode"], times["grade"]), both(times["decode floor"], times["network floor"])
         yield figure("whole", syntax, size, whole, least)
         if syntax == PLAIN:
+            yield figure("find", "", size, times["find"], times["find floor"])
             yield figure("grade", "", size, times["grade"], times["network floor"])
         path.unlink()
 

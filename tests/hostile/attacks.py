@@ -125,7 +125,7 @@ _PALETTE = chunk(b"PLTE", bytes(range(256)) * 3) + chunk(b"tRNS", bytes(range(25
 _CORRUPT = frozenset({R.CORRUPT_PIXELS})
 _FLAT = frozenset({R.CORRUPT_PIXELS, R.UNREADABLE_EXPOSURE})
 _LARGE = frozenset({R.TOO_LARGE})
-_RAMP = frozenset({R.NEEDS_LOCALISATION})
+_RAMP = frozenset({R.NOT_A_KNEE, R.NOT_FRONTAL, R.NOT_A_RADIOGRAPH, R.UNREADABLE_EXPOSURE})
 
 _CODECS = {
     "a JPEG 2000 of 64 megapixels in 200 bytes": Attack(

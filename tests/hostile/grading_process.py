@@ -71,7 +71,7 @@ class Outcome:
     @property
     def graded(self) -> bool:
         """Whether the film has a grade."""
-        return self.report is not None and bool(self.report["knees"])
+        return self.report is not None and self.report["refusal"] is None
 
 
 class Worker:

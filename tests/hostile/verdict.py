@@ -85,7 +85,7 @@ def complaints_of(outcome: Outcome) -> Iterator[str]:
     if outcome.cpu_seconds > MOST_SECONDS:
         yield f"{outcome.cpu_seconds:.1f} s"
     refusal = report["refusal"]
-    if (refusal is None) is not bool(report["knees"]):
+    if (refusal is None) is not bool(_graded_knees(report)):
         yield "neither graded nor refused, or both"
     if isinstance(refusal, dict):
         known = refusal["code"] in {code.value for code in ReasonCode}
@@ -114,12 +114,18 @@ def _wrong(recipe: Recipe, report: dict[str, JSON], intact: Outcome) -> Iterator
         yield f"the same pixels, another grade ({grade})"
 
 
-def _reading(report: dict[str, JSON]) -> tuple[str, list[str], int]:
-    """(side, flags, grade) of the one knee."""
-    knees, flags = report["knees"], report["flags"]
-    if not isinstance(knees, list) or not isinstance(knees[0], dict) or not isinstance(flags, list):
+def _graded_knees(report: dict[str, JSON]) -> list[dict[str, JSON]]:
+    knees = report["knees"]
+    if not isinstance(knees, list):
         raise TypeError("a report without knees")
-    knee = knees[0]
+    return [knee for knee in knees if isinstance(knee, dict) and knee["kl"] is not None]
+
+
+def _reading(report: dict[str, JSON]) -> tuple[str, list[str], int]:
+    """(side, flags, grade) of the first graded knee."""
+    knee, flags = _graded_knees(report)[0], report["flags"]
+    if not isinstance(flags, list):
+        raise TypeError("a report without flags")
     kl, remarks = knee["kl"], knee["flags"]
     if not isinstance(kl, dict) or not isinstance(remarks, list):
         raise TypeError("a knee without a grade")

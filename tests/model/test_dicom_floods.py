@@ -103,6 +103,17 @@ def test_a_lost_sign_is_refused(saved: Saved, film: Film) -> None:
     assert "sign" in error.refusal.message
 
 
+def test_a_burnt_in_ruler_on_a_noisy_film_is_no_lost_sign(saved: Saved, film: Film) -> None:
+    # Neither its white nor the air's black is one value, so that neither is the film's extreme.
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:400, :300]
+    flesh = 3200 * np.exp(-(((columns - 150) / 60) ** 2)) + 20
+    ruler = (columns < 60) & (columns % 12 < 6) & (rows > 50)
+    values = np.where(ruler, 4050, flesh) + rng.normal(0, 6, flesh.shape)
+    pixels = np.clip(values, 0, 4095).astype(np.uint16)
+    assert read_radiograph(saved(film(pixels))).pixels.shape == (400, 300)
+
+
 def test_edges_from_black_to_white_are_no_lost_sign(saved: Saved, film: Film) -> None:
     columns = np.mgrid[:100, :100][1]
     grey = np.where((columns // 5) % 2 == 0, 0, 4095).astype(np.uint16)

@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 
 from kneeoa.model.errors import ReasonCode
-from kneeoa.model.gate import Gate, refuse_by_header
+from kneeoa.model.film_views import VIEWS_VERSION
+from kneeoa.model.gate import Gate, refuse_by_header, refuse_film, refuse_region
+from kneeoa.model.localize import KneeRegion
 from kneeoa.model.radiograph import FilmFacts, Radiograph
+from kneeoa.model.release import FinderThresholds
 from kneeoa.model.session import RuntimeSetupError, check_single_onnxruntime
 
 FILM = Radiograph(pixels=np.zeros((1000, 1000), np.float32), facts=FilmFacts("film.dcm", view="PA"), body_part="KNEE")
@@ -30,7 +33,7 @@ def test_a_film_that_says_nothing_passes() -> None:
     assert code(replace(FILM, body_part=None, facts=FilmFacts("x.png"))) is None
 
 
-@pytest.mark.parametrize("part", ["FOOT", "HIP", "CHEST", "LEG", "PATELLA"])
+@pytest.mark.parametrize("part", ["FOOT", "HAND", "CHEST", "LSPINE", "SHOULDER"])
 def test_another_body_part_is_not_a_knee(part: str) -> None:
     assert code(replace(FILM, body_part=part)) is ReasonCode.NOT_A_KNEE
 
@@ -65,14 +68,51 @@ def test_children_are_refused(age: float, expected: ReasonCode | None) -> None:
     assert code(replace(FILM, patient_age_years=age)) is expected
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(1000, 1300), (1000, 790), (3000, 1000), (64, 4000)])
-def test_a_film_of_another_shape_needs_localisation(rows: int, columns: int) -> None:
-    film = replace(FILM, pixels=np.zeros((rows, columns), np.float32))
-    assert code(film) is ReasonCode.NEEDS_LOCALISATION
+@pytest.mark.parametrize("part", ["LEG", "LOWER EXTREMITY", "FEMUR", "PATELLA", "HIP"])
+def test_parts_under_which_long_films_are_filed_are_left_to_the_picture(part: str) -> None:
+    assert code(replace(FILM, body_part=part)) is None
 
 
-def test_a_film_said_to_be_bilateral_needs_localisation() -> None:
-    assert code(replace(FILM, flags=("bilateral",))) is ReasonCode.NEEDS_LOCALISATION
+NOISE = np.random.default_rng(0).random((400, 300)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("film", "knees", "expected"),
+    [
+        (replace(FILM, pixels=NOISE), 1, None),
+        (replace(FILM, pixels=NOISE), 2, None),
+        (replace(FILM, pixels=NOISE), 3, ReasonCode.TOO_MANY_KNEES),
+        (replace(FILM, pixels=NOISE), 0, ReasonCode.NOT_FRONTAL),
+        (replace(FILM, pixels=NOISE, body_part=None), 0, ReasonCode.NOT_A_KNEE),
+        (replace(FILM, pixels=(NOISE > 0.9).astype(np.float32)), 0, ReasonCode.UNREADABLE_EXPOSURE),
+        (replace(FILM, pixels=np.float32(0.2) + (NOISE > 0.6) * np.float32(0.5)), 0, ReasonCode.NOT_A_RADIOGRAPH),
+    ],
+)
+def test_a_film_is_refused_for_what_was_found_on_it(film: Radiograph, knees: int, expected: ReasonCode | None) -> None:
+    refusal = refuse_film(film, knees)
+    assert (None if refusal is None else refusal.code) is expected
+
+
+LIMITS = FinderThresholds(views=VIEWS_VERSION, confidence=0.3, implant=0.5, seen_share=0.97, side=0.9)
+
+
+@pytest.mark.parametrize(
+    ("centre", "implant", "angle", "expected"),
+    [
+        ((500.0, 500.0), 0.1, 0.0, None),
+        ((500.0, 500.0), 0.6, 0.0, ReasonCode.IMPLANT),
+        ((500.0, 140.0), 0.1, 0.0, ReasonCode.INCOMPLETE_KNEE),
+        ((500.0, 140.0), 0.1, 180.0, ReasonCode.INCOMPLETE_KNEE),
+        ((60.0, 500.0), 0.1, 0.0, ReasonCode.INCOMPLETE_KNEE),
+        ((500.0, 120.0), 0.1, 90.0, None),
+    ],
+)
+def test_a_knee_with_metal_or_cut_by_the_edge_is_refused(
+    centre: tuple[float, float], implant: float, angle: float, expected: ReasonCode | None
+) -> None:
+    region = KneeRegion(centre, 300.0, angle, 0.9, implant, 0.9, 0.02)
+    refusal = refuse_region(region, (1000, 1000), LIMITS)
+    assert (None if refusal is None else refusal.code) is expected
 
 
 def test_distance_grows_with_how_unusual_an_embedding_is() -> None:
@@ -83,7 +123,6 @@ def test_distance_grows_with_how_unusual_an_embedding_is() -> None:
         components=(directions / 2.0).astype(np.float32),
         residual_spread=1.5,
         framing=np.zeros(21, np.float32),
-        mirrored=np.zeros(21, np.float32),
     )
     centre = np.ones((1, 20), np.float32)
     within = centre + 2 * 3 * directions[:1].astype(np.float32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,14 @@ from PIL import Image
 from rich.console import Console
 
 from kneeoa.datasets.phantom import PhantomSpec, write_phantom
-from kneeoa.model.errors import ReasonCode
+from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.grades import FilmGrades
-from kneeoa.model.radiograph import Side
+from kneeoa.model.radiograph import Side, SideSource
 from kneeoa.serving.grade_files import Statements, find_files, grade_files
 from kneeoa.serving.results.overlay import FILM_HEIGHT
-from kneeoa.serving.results.table import results_table
+from kneeoa.serving.results.table import refusal_notes, results_table
+from kneeoa.serving.results.words import percent
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +65,7 @@ def test_every_file_gets_one_report_in_order(reports: list[FilmGrades]) -> None:
     assert reports[0].refusal is None
     assert [r.refusal.code for r in reports[1:] if r.refusal] == [
         ReasonCode.NOT_DICOM,
-        ReasonCode.NEEDS_LOCALISATION,
+        ReasonCode.NOT_A_KNEE,
     ]
 
 
@@ -71,27 +73,63 @@ def test_readable_films_get_an_overlay_each_even_with_the_same_name(reports: lis
     assert reports
     names = sorted(p.name for p in (folder / "overlays").iterdir())
     assert names == ["film-2-overlay.png", "film-overlay.png"]
-    with Image.open(folder / "overlays" / "film-overlay.png") as picture:
-        assert picture.height > FILM_HEIGHT
-        pixels = np.asarray(picture.convert("RGB")).astype(int)
-    # The heat map is the only warm colour over the second film.
-    warm = (pixels[..., 0] - pixels[..., 2]) > 40
-    assert warm[:, FILM_HEIGHT + 60 : 2 * FILM_HEIGHT].mean() > 0.01
-    assert warm[30:FILM_HEIGHT, 30:FILM_HEIGHT].mean() == 0
+    warm = {}
+    for name in names:
+        with Image.open(folder / "overlays" / name) as picture:
+            assert picture.height > FILM_HEIGHT
+            pixels = np.asarray(picture.convert("RGB")).astype(int)
+        film = pixels[30:FILM_HEIGHT, 30:FILM_HEIGHT]
+        warm[name] = ((film[..., 0] - film[..., 2]) > 40).mean()
+    # Only the knee has a frame and heat; the refused noise is as grey as it came.
+    assert warm["film-overlay.png"] > 0.01
+    assert warm["film-2-overlay.png"] == 0
 
 
-def test_the_table_shows_grades_and_reasons(reports: list[FilmGrades]) -> None:
+def printed(reports: list[FilmGrades]) -> str:
     console = Console(width=200, record=True, file=Path(os.devnull).open("w"))  # noqa: SIM115 - closed below
     with console.file:
         console.print(results_table(reports))
-        text = console.export_text()
+        for note in refusal_notes(reports):
+            console.print(note)
+        return console.export_text()
+
+
+def test_the_table_shows_grades_and_reasons(reports: list[FilmGrades]) -> None:
+    text = printed(reports)
     kl = reports[0].knees[0].kl
     assert kl is not None
     assert "100%" not in text
-    assert "needs_localisation" in text
-    assert "not_dicom" in text
     assert f" {kl.grade} " in text
+    assert percent(kl.probabilities[kl.grade]) in text
     assert "Not for sole diagnosis" in text
+    for report in reports[1:]:
+        assert report.refusal is not None
+        assert f"{report.refusal.code}: {report.refusal.message} {report.refusal.remedy}" in " ".join(text.split())
+
+
+def test_a_film_of_two_knees_is_two_rows_under_one_name(reports: list[FilmGrades]) -> None:
+    refused = replace(
+        reports[0].knees[0],
+        side=Side.UNKNOWN,
+        side_source=SideSource.NONE,
+        kl=None,
+        refusal=Refusal.because(ReasonCode.IMPLANT, "The knee bears metal."),
+        flags=("side_unknown",),
+    )
+    flags = ("bilateral", "no_window")
+    two = replace(reports[0], knees=(reports[0].knees[0], refused), flags=flags)
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed([two]).splitlines() if "│" in line]
+    assert [row[0].endswith("film.dcm") for row in rows] == [True, False]
+    assert [row[1:3] for row in rows] == [["R", "tag"], ["unknown", ""]]
+    assert rows[1][3] == "-"
+    # The film's flags stand once; that the object names both sides is no news where both are there.
+    assert [row[-1] for row in rows] == ["no_window", "implant, side_unknown"]
+    one = replace(reports[0], flags=flags)
+    assert "bilateral, no_window" in printed([one])
+
+
+def test_a_reason_that_several_knees_share_is_said_once(reports: list[FilmGrades]) -> None:
+    assert len(refusal_notes([reports[1], reports[1], reports[2]])) == 2
 
 
 def test_the_user_s_side_is_used_where_the_file_says_none(grader: KneeGrader, folder: Path) -> None:

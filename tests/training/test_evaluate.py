@@ -24,7 +24,7 @@ from kneeoa.training.evaluate_data import bootstrap_units, read_judged, training
 from kneeoa.training.evaluate_judgement import worst_errors
 from kneeoa.training.evaluate_predictions import Predictions
 
-RELEASE = "kneeoa-1"
+RELEASE = "kneeoa-2"
 ODD_NAME = "a <b> & 'c'.png"
 PICTURES = ("confusion", "roc", "reliability", "reliability-oa", "risk-coverage", "worst-errors")
 
@@ -271,7 +271,7 @@ def test_the_worst_error_is_the_farthest_and_among_equals_the_surest() -> None:
     rows[3] = [0.1, 0.6, 0.1, 0.1, 0.1]
     knees = tuple(a_knee(str(i), kl) for i, kl in enumerate((0, 0, 1, 2, 2)))
     accepted = np.ones(5, dtype=bool)
-    found = Predictions(knees, rows, grades, accepted, ~accepted)
+    found = Predictions(knees, rows, grades, accepted)
     assert worst_errors(found, 10) == [2, 1, 3, 4]
     assert worst_errors(found, 2) == [2, 1]
     assert worst_errors(replace(found, grades=found.truth), 10) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -11,30 +13,55 @@ import numpy as np
 import pytest
 import torch
 from numpy.random import default_rng
+from PIL import Image
 
 from kneeoa.configs.schema import load_config
+from kneeoa.datasets.phantom import PhantomSpec, make_phantom
+from kneeoa.datasets.splits import is_held
 from kneeoa.model.calibrate import DecisionRule, probabilities
 from kneeoa.model.crop import BAND_ROWS, SQUARE
 from kneeoa.model.errors import ConfigError, ReleaseError
 from kneeoa.model.export import check_agreement, export_onnx
+from kneeoa.model.gate import Gate
+from kneeoa.model.grader import KneeGrader
 from kneeoa.model.network import KneeNetwork, load_imagenet_weights
-from kneeoa.model.release import load_release
+from kneeoa.model.radiograph import FilmFacts, Radiograph, Side
+from kneeoa.model.release import DEFAULT_RELEASE, load_release
 from kneeoa.training.evaluate import evaluate
+from kneeoa.training.fit_gate import FittedGate, SampleSizes
 from kneeoa.training.release import choose_rule, export_runs, fit_temperature, load_runs
+from kneeoa.training.release_parts import assemble, finding_part, grading_part, release_target
 from kneeoa.training.train import learning_rate_factor, train
+
+SIZES = SampleSizes(framed=12, tilted=4, given=4, films=4, per_family=1, per_held_family=1)
 
 
 @pytest.fixture(scope="module")
-def run(tiny_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def knee_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Ten phantom knees of five subjects, two of whom are `held`: the finder must find them."""
+    root = tmp_path_factory.mktemp("knee-set")
+    names = [f"s{i:03d}" for i in range(100)]
+    subjects = [*[n for n in names if not is_held(n)][:3], *[n for n in names if is_held(n)][:2]]
+    for i, subject in enumerate(subjects):
+        for side in (Side.LEFT, Side.RIGHT):
+            (root / "train" / str(i)).mkdir(parents=True, exist_ok=True)
+            pixels = make_phantom(PhantomSpec(side, i, i, (299, 299), marker=False)).pixels
+            picture = Image.fromarray(np.round(pixels * 255).astype(np.uint8))
+            picture.save(root / "train" / str(i) / f"{subject}{side.value}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def run(tiny_config: Path, knee_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("run") / "tiny"
-    progress = train(load_config(tiny_config, [f"out={out}", "epochs=1", "tensorboard=true"]))
+    progress = train(load_config(tiny_config, [f"out={out}", f"data.root={knee_set}", "epochs=1", "tensorboard=true"]))
     assert len(progress.history) == 1
     return out
 
 
 @pytest.fixture(scope="module")
 def release(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return export_runs([run], "tiny", tmp_path_factory.mktemp("releases"), per_kind=5)
+    return export_runs([run], "tiny", tmp_path_factory.mktemp("releases"), sizes=SIZES, workers=1)
 
 
 def test_a_run_leaves_its_configuration_checkpoints_and_curves(run: Path) -> None:
@@ -45,10 +72,55 @@ def test_a_run_leaves_its_configuration_checkpoints_and_curves(run: Path) -> Non
 
 def test_an_exported_run_loads_and_names_every_file(release: Path) -> None:
     loaded = load_release(release)
-    assert set(loaded.manifest.files) == {"kl.onnx", "gate.npz"}
+    assert set(loaded.manifest.files) == {"kl.onnx", "gate.npz", "finder.onnx"}
     assert loaded.manifest.decision.temperature > 0
     assert not list(release.parent.glob(".tiny*"))
     assert str(release.parent) not in (release / "release.json").read_text()
+
+
+def test_a_retrained_network_gets_the_finder_of_its_base_and_a_gate_of_its_own(release: Path) -> None:
+    loaded, base = load_release(release), load_release()
+    assert loaded.contents["finder.onnx"] == base.contents["finder.onnx"]
+    assert loaded.manifest.finder == base.manifest.finder
+    assert loaded.manifest.metrics["finder_on_composed_held"] == base.manifest.metrics["finder_on_composed_held"]
+    assert loaded.contents["gate.npz"] != base.contents["gate.npz"]
+    assert isinstance(loaded.manifest.metrics["gate_on_held"], dict)
+    assert "lateral_refused" in loaded.manifest.metrics["gate_on_held"]
+
+
+def test_an_exported_release_walks_the_whole_road(release: Path) -> None:
+    film = make_phantom(PhantomSpec(Side.RIGHT, 1, 9, (299, 299), marker=False)).pixels
+    grades = KneeGrader.load(release, "cpu", 1).grade(Radiograph(film, FilmFacts("phantom")))
+    assert len(grades.knees) == 1
+
+
+def test_a_finder_joins_the_network_of_another_release(release: Path, tmp_path: Path) -> None:
+    grading, finding = grading_part(release), finding_part(DEFAULT_RELEASE)
+    old = load_release(release)
+    gate = FittedGate(Gate.from_bytes(old.contents["gate.npz"]), old.manifest.gate, {"made_accepted": 1.0})
+    made = load_release(assemble(grading, finding, gate, release_target("joined", tmp_path)))
+    assert made.contents == old.contents
+    assert made.manifest.decision == old.manifest.decision
+    assert made.manifest.training == old.manifest.training
+    assert made.manifest.metrics["gate_on_held"] == {"made_accepted": 1.0}
+
+
+def test_a_network_whose_bytes_were_changed_joins_no_release(release: Path, tmp_path: Path) -> None:
+    shutil.copytree(release, tmp_path / "changed")
+    path = tmp_path / "changed" / "kl.onnx"
+    path.write_bytes(path.read_bytes() + b" ")
+    with pytest.raises(ReleaseError, match="altered"):
+        grading_part(tmp_path / "changed")
+    with pytest.raises(ReleaseError, match="holds no KL network"):
+        grading_part(tmp_path / "nothing")
+
+
+def test_a_part_over_its_budget_is_not_released(release: Path, tmp_path: Path) -> None:
+    finding = replace(finding_part(DEFAULT_RELEASE), network=bytes(6_000_000))
+    old = load_release(release)
+    gate = FittedGate(Gate.from_bytes(old.contents["gate.npz"]), old.manifest.gate, {})
+    with pytest.raises(ReleaseError, match=r"finder\.onnx takes 6000000 bytes"):
+        assemble(grading_part(release), finding, gate, tmp_path / "large")
 
 
 def test_a_release_never_overwrites_another(run: Path, release: Path) -> None:

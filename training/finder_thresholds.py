@@ -1,0 +1,91 @@
+"""From which confidence on a place is a knee, and from what on it bears metal: fitted on composed `held` films."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import JsonValue
+
+from kneeoa.model.film_views import VIEWS_VERSION
+from kneeoa.model.release import FinderThresholds
+from kneeoa.training.gate_places import Places
+from kneeoa.training.gate_sampling import COMPOSED, FALSE, METAL, PARTLY
+
+SEEN_SHARE = 0.97
+SIDE = 0.9
+_FALSE_FILMS = 0.006
+"""Share of films that may show a false knee."""
+_MISSED = 0.004
+_TAKEN_FOR_IMPLANTED = 0.004
+"""Shares of native knees."""
+_CONFIDENCE = (0.15, 0.75)
+_IMPLANT = (0.2, 0.9)
+
+
+def fit_finder_thresholds(held: Places, films: int) -> FinderThresholds:
+    """Thresholds of a finder on films composed from `held`.
+
+    Args:
+        held: places with the families of composed films.
+        films: how many films there were.
+    """
+    knees, metal = held.of(COMPOSED), held.of(METAL)
+    lost = float(np.quantile(knees.confidence, _MISSED))
+    false = float(np.quantile(highest_false(held, films), 1 - _FALSE_FILMS))
+    # The lowest that keeps false knees rare, not the highest that keeps all of these: films in use are farther from
+    # composed ones, and a false knee still meets the gate, but a knee that was not found is lost.
+    confidence = false if false <= lost else (false + lost) / 2
+    native = float(np.quantile(knees.implant[knees.confidence > 0], 1 - _TAKEN_FOR_IMPLANTED))
+    borne = float(np.quantile(metal.implant, _MISSED)) if len(metal) else 1.0
+    return FinderThresholds(
+        views=VIEWS_VERSION,
+        confidence=float(np.clip(confidence, *_CONFIDENCE)),
+        # A native knee that is refused can be graded by hand; an implant that is graded has a false grade.
+        implant=float(np.clip(max(native, (native + borne) / 2), *_IMPLANT)),
+        seen_share=SEEN_SHARE,
+        side=SIDE,
+    )
+
+
+def highest_false(held: Places, films: int) -> npt.NDArray[np.float64]:
+    """(films,) the highest confidence of a false knee on each film, 0 where there is none.
+
+    Args:
+        held: places with the families of composed films.
+        films: how many films there were.
+    """
+    false = held.of(FALSE)
+    highest = np.zeros(films)
+    np.maximum.at(highest, false.unit // 10, false.confidence)
+    return highest
+
+
+def finder_report(held: Places, films: int, limits: FinderThresholds) -> dict[str, JsonValue]:
+    """What a finder does on composed films with its thresholds.
+
+    Args:
+        held: places with the families of composed films.
+        films: how many films there were.
+        limits: of the finder.
+    """
+    knees, metal = held.of(COMPOSED), held.of(METAL)
+    found = knees.confidence >= limits.confidence
+    seen = metal.confidence >= limits.confidence
+    return {
+        "films": films,
+        "native_knees": len(knees),
+        "found": _share(found),
+        "found_though_cut_a_little": _share(held.of(PARTLY).confidence >= limits.confidence),
+        "films_without_false_knee": _share(highest_false(held, films) < limits.confidence),
+        "natives_called_implant": _share(knees.implant[found] >= limits.implant),
+        "implanted_knees": len(metal),
+        "implants_found": _share(seen),
+        "implants_called_native": _share(metal.implant[seen] < limits.implant),
+        "side_right": _share(knees.side[found] > 0.5),
+        "side_clear": _share(knees.side[found] >= limits.side),
+        "side_clearly_wrong": _share(knees.side[found] <= 1 - limits.side),
+    }
+
+
+def _share(values: npt.NDArray[np.bool_]) -> float | None:
+    return float(values.mean()) if values.size else None

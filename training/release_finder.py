@@ -1,0 +1,81 @@
+"""Gives a release a new finder: exported, with thresholds and a gate fitted anew, on crops and on composed films.
+
+    python -m kneeoa.training.release_finder BASE FINDER.pt DATA --name NAME [--out DIR]
+
+BASE is a release whose KL network is kept. DATA are the knees that this network was trained on, a folder in the
+published layout or a table; `held` is cut out of them as always, and sets every threshold.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+from pathlib import Path
+
+from kneeoa.configs.schema import DataConfig
+from kneeoa.training.export_finder import export_finder, load_finder
+from kneeoa.training.finder_thresholds import finder_report, fit_finder_thresholds
+from kneeoa.training.fit_gate import SampleSizes, draw_fit, draw_held, fit_gate
+from kneeoa.training.gate_sampling import Networks
+from kneeoa.training.loaders import fit_and_held
+from kneeoa.training.release_parts import FindingPart, assemble, grading_part, release_target
+
+logger = logging.getLogger(__name__)
+
+
+def data_config(data: Path) -> DataConfig:
+    """Knees in a folder of the published layout, or in a table."""
+    return DataConfig(format="folders" if data.is_dir() else "table", root=data)
+
+
+def release_finder(
+    base: str, run: Path, data: Path, target: Path, sizes: SampleSizes | None = None, workers: int = 2
+) -> Path:
+    """Writes a release with a new finder.
+
+    Args:
+        base: name or folder of the release whose KL network is kept.
+        run: `finder.pt` of a training run.
+        data: knees that the KL network was trained on, with `held` among them.
+        target: from `release_target`.
+        sizes: how much is drawn; None is the usual.
+        workers: processes that draw and look.
+
+    Returns:
+        The release's folder.
+
+    Raises:
+        ReleaseError: the base is missing or altered, or a part is larger than its budget.
+        DatasetError: see `fit_and_held`.
+    """
+    sizes = sizes or SampleSizes()
+    grading = grading_part(base)
+    fit, held = fit_and_held(data_config(data))
+    networks = Networks(export_finder(load_finder(run)), grading.network)
+    seen = draw_held(held, networks, sizes, workers)
+    limits = fit_finder_thresholds(seen, sizes.films)
+    finding = FindingPart(networks.finder, limits, finder_report(seen, sizes.films, limits))
+    logger.info("%s %s", limits.model_dump_json(), json.dumps(finding.metrics))
+    gate = fit_gate(draw_fit(fit, networks, sizes, workers), seen, limits)
+    logger.info("%s %s", gate.thresholds.model_dump_json(), json.dumps(gate.report))
+    return assemble(grading, finding, gate, target)
+
+
+def main() -> None:
+    """Runs `release_finder` from the command line."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("base")
+    parser.add_argument("run", type=Path)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--name", required=True)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--workers", type=int, default=2)
+    asked = parser.parse_args()
+    target = release_target(asked.name, asked.out)
+    logger.info("%s", release_finder(asked.base, asked.run, asked.data, target, workers=asked.workers))
+
+
+if __name__ == "__main__":
+    main()
