@@ -31,7 +31,7 @@ def fit_finder_thresholds(held: Places, films: int) -> FinderThresholds:
     """
     knees, metal = held.of(COMPOSED), held.of(METAL)
     lost = float(np.quantile(knees.confidence, _MISSED))
-    false = float(np.quantile(highest_false(held, films), 1 - _FALSE_FILMS))
+    false = float(np.quantile(highest_false(held, films), 1 - _FALSE_FILMS)) + 1e-3
     # The lowest that keeps false knees rare, not the highest that keeps all of these: films in use are farther from
     # composed ones, and a false knee still meets the gate, but a knee that was not found is lost.
     confidence = false if false <= lost else (false + lost) / 2

@@ -91,6 +91,7 @@ def test_measuring_gives_what_is_compared_and_drawn(tmp_path: Path) -> None:
     assert {(one["job"], one["syntax"]) for one in found["figures"]} == {
         ("decode", "explicit"),
         ("whole", "explicit"),
+        ("find", ""),
         ("grade", ""),
         ("decode", "rle"),
         ("whole", "rle"),
