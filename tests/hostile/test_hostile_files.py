@@ -22,8 +22,8 @@ RECIPES = st.builds(
     seed=st.integers(0, 1 << 16),
 )
 MOST_GROSS = {"flip_pixels": 0.08, "flip_many_pixels": 0.0, "overwrite_pixels": 0.06, "lose_pixels": 0.15}
-"""Shares; measured over 40 films a syntax and kind: 0.01, 0, 0.01 and 0.06; of `flip_pixels` over 10 films a syntax since
-knees are found anywhere: 0.018, so that four of 56 come once in some fifty draws."""
+"""Shares; measured over 40 films a syntax and kind: 0.01, 0, 0.01 and 0.06; of `flip_pixels` over 10 films a syntax,
+since knees are found anywhere: 0.018, so that four of 56 come once in some fifty draws."""
 
 
 def test_every_mutation_ends_in_a_report(pool: Pool, tmp_path: Path) -> None:
