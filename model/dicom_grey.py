@@ -155,9 +155,11 @@ def _refuse_lost_sign(stored: Stored, values: Values) -> None:
     rows = values[stored.pixels[:: max(1, len(stored.pixels) // _SAMPLE_ROWS)]]
     whole = 1 << stored.bits
     jumps = _jumps(rows, _JUMP * whole)
+    if jumps <= _JUMPING_SHARE * rows.size:
+        return
     # A white letter on black air jumps too; read the other way, smooth flesh would then do so wherever it is mid-grey.
     otherwise = _jumps(np.mod(rows if stored.signed else rows + whole // 2, whole), _JUMP * whole)
-    if jumps > _JUMPING_SHARE * rows.size and otherwise < jumps / 10:
+    if otherwise < jumps / 10:
         raise FilmError(
             ReasonCode.UNREADABLE_EXPOSURE, "Neighbouring pixels jump over the whole range: their sign was lost."
         )

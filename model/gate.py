@@ -48,12 +48,14 @@ class Gate:
         components: (k, features) their principal directions, each divided by its standard deviation.
         residual_spread: standard deviation of what the components leave over.
         framing: (features + 1,) weights and bias of "not one native frontal knee, framed and upright".
+        looks: (finder's features + 1,) likewise, of what the finder pooled: it sees the shafts, too.
     """
 
     mean: npt.NDArray[np.float32]
     components: npt.NDArray[np.float32]
     residual_spread: float
     framing: npt.NDArray[np.float32]
+    looks: npt.NDArray[np.float32]
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Gate:
@@ -64,6 +66,7 @@ class Gate:
                 components=arrays["components"],
                 residual_spread=float(arrays["residual_spread"]),
                 framing=arrays["framing"],
+                looks=arrays["looks"],
             )
 
     def distance(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
@@ -90,6 +93,10 @@ class Gate:
     def framing_logit(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """(knees, features) -> (knees,) log odds of "not one native frontal knee, framed and upright"."""
         return np.asarray(embedding.astype(np.float64) @ self.framing[:-1] + self.framing[-1])
+
+    def looks_logit(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """(knees, finder's features) -> (knees,) log odds of "not one native frontal knee, whole and upright"."""
+        return np.asarray(features.astype(np.float64) @ self.looks[:-1] + self.looks[-1])
 
 
 def refuse_by_header(radiograph: Radiograph) -> Refusal | None:

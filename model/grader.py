@@ -142,15 +142,28 @@ class KneeGrader:
         rows = probabilities(self.score(crops).logits, decision.temperature)
         return rows, decide(rows, decision.rule)
 
-    def accepts(self, embedding: npt.NDArray[np.float32]) -> npt.NDArray[np.bool_]:
-        """(knees, features) -> (knees,) whether the crop looks like a frontal knee, framed and upright."""
+    def accepts(
+        self, embedding: npt.NDArray[np.float32], features: npt.NDArray[np.float32] | None = None
+    ) -> npt.NDArray[np.bool_]:
+        """Whether places look like native frontal knees, framed and upright.
+
+        Args:
+            embedding: (knees, features) of their crops.
+            features: (knees, finder's features) of their regions; None for crops that were not found.
+
+        Returns:
+            (knees,) bool.
+        """
         limits = self.release.manifest.gate
         near = self.gate.distance(embedding) <= limits.distance
-        return np.asarray(near & (self.gate.framing_logit(embedding) <= limits.framing))
+        framed = self.gate.framing_logit(embedding) <= limits.framing
+        if features is None:
+            return np.asarray(near & framed)
+        return np.asarray(near & framed & (self.gate.looks_logit(features) <= limits.looks))
 
     def _knees(self, radiograph: Radiograph, regions: Sequence[KneeRegion]) -> tuple[KneeGrades, ...]:
-        readings = assign_sides(radiograph, regions)
         limits = self.release.manifest.finder
+        readings = assign_sides(radiograph, regions, limits.side)
         refusals = [refuse_region(region, radiograph.pixels.shape, limits) for region in regions]
         open_ones = [i for i, refusal in enumerate(refusals) if refusal is None]
         knees = [_described(radiograph, *of) for of in zip(regions, readings, refusals, strict=True)]
@@ -159,7 +172,7 @@ class KneeGrader:
             crops = [self._crop(radiograph.pixels, regions[i], side) for i, side in zip(open_ones, sides, strict=True)]
             scores = self.score(np.stack(crops))
             for k, i in enumerate(open_ones):
-                knees[i] = self._graded(knees[i], scores, k, sides[k])
+                knees[i] = self._graded(knees[i], regions[i], scores, k, sides[k])
         return tuple(knees)
 
     def _shown_side(self, region: KneeRegion, reading: SideReading) -> Side:
@@ -178,10 +191,10 @@ class KneeGrader:
     def _crop(pixels: FloatImage, region: KneeRegion, side: Side) -> FloatImage:
         return network_input(canonical(cut_square(pixels, region.square), side))
 
-    def _graded(self, knee: KneeGrades, scores: KneeScores, k: int, shown: Side) -> KneeGrades:
-        """A knee with its grade, or refused for what its crop looks like."""
+    def _graded(self, knee: KneeGrades, region: KneeRegion, scores: KneeScores, k: int, shown: Side) -> KneeGrades:
+        """A knee with its grade, or refused for what its crop, or its surroundings, look like."""
         embedding = scores.embedding[k : k + 1]
-        if not bool(self.accepts(embedding)[0]):
+        if not bool(self.accepts(embedding, region.features[None])[0]):
             message = (
                 "The place looks unlike the frontal knees that the network knows: turned or bent, or with metal, "
                 "plaster or something else over the joint."

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from kneeoa.model.crop import JOINT_BELOW_MIDDLE, PLATEAU_FRACTION, Square
 from kneeoa.model.film_views import SMALL_PX, WHOLE_PX, View, close_view, whole_view
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderScores, FinderSession
 from kneeoa.model.radiograph import FloatImage
 
-MOST_KNEES = 6
-"""Candidates looked at from near; no film of a person has more than two knees, but copies of films have."""
+MOST_CANDIDATES = 6
+"""Places looked at from near; no film of a person has more than two knees, but copies of films have."""
 CANDIDATE_HEAT = 0.12
 """A peak of the whole view that is worth a second look."""
 _SAME_KNEE = 0.55
@@ -44,6 +45,8 @@ class KneeRegion:
         implant: probability in [0, 1] that it bears an implant.
         right: probability in [0, 1] that it looks like a right knee; a mirrored film's left knee does.
         expected_error: of the centre, in plateau widths.
+        features: (features,) float32: what the finder pooled from the place, for `gate.Gate.looks_logit`; empty where a
+            region was not found but made.
     """
 
     centre: tuple[float, float]
@@ -53,6 +56,9 @@ class KneeRegion:
     implant: float
     right: float
     expected_error: float
+    features: npt.NDArray[np.float32] = field(
+        default_factory=lambda: np.zeros(0, dtype=np.float32), compare=False, repr=False
+    )
 
     @property
     def square(self) -> Square:
@@ -109,7 +115,7 @@ def find_knees(film: FloatImage, finder: FinderSession) -> list[KneeRegion]:
     for peak in sorted(peaks, key=lambda p: -p.heat):
         if all(_apart(peak, other) for other in candidates):
             candidates.append(peak)
-    return _distinct(_seen_from_near(film, candidates[:MOST_KNEES], finder)) if candidates else []
+    return _distinct(_seen_from_near(film, candidates[:MOST_CANDIDATES], finder)) if candidates else []
 
 
 def _peaks(view: View, scores: FinderScores, i: int) -> list[_Peak]:
@@ -121,7 +127,7 @@ def _peaks(view: View, scores: FinderScores, i: int) -> list[_Peak]:
     highest = np.max(around, axis=0)
     at_rows, at_columns = np.nonzero((both >= highest) & (both >= CANDIDATE_HEAT))
     found: list[_Peak] = []
-    for at in np.argsort(-both[at_rows, at_columns])[: 4 * MOST_KNEES]:
+    for at in np.argsort(-both[at_rows, at_columns])[: 4 * MOST_CANDIDATES]:
         peak = _peak(view, scores, i, (int(at_rows[at]), int(at_columns[at])))
         if all(_apart(peak, other) for other in found):
             found.append(peak)
@@ -194,6 +200,7 @@ def _second_look(
         implant=implant,
         right=float(scores.right[i]),
         expected_error=kept.error,
+        features=scores.features[i],
     )
     if peak is None:
         return region, None

@@ -40,12 +40,14 @@ class GateThresholds(_Part):
     Attributes:
         distance: largest distance of an embedding from the training knees (see `gate.Gate`).
         unusual: distance from which on a knee is graded with the flag `unusual_film`.
-        framing: largest logit of "is not one knee, framed and upright".
+        framing: largest logit of "is not one knee, framed and upright", by the embedding.
+        looks: the same by the finder's features.
     """
 
     distance: float
     unusual: float
     framing: float
+    looks: float
 
 
 class FinderThresholds(_Part):

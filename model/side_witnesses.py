@@ -11,10 +11,6 @@ from kneeoa.model.localize import KneeRegion
 from kneeoa.model.marker import Marker
 from kneeoa.model.radiograph import Side
 
-LOOKS_RIGHT = 0.9
-"""From this probability on a picture clearly looks like a right knee."""
-LOOKS_LEFT = 0.1
-"""Up to this probability it clearly looks like a left one."""
 SAME_WAY_DEGREES = 40.0
 """Legs turned apart by more are two pictures, not a pair."""
 _BESIDE = 0.6
@@ -53,16 +49,20 @@ def opposite(side: Side) -> Side:
     return {Side.RIGHT: Side.LEFT, Side.LEFT: Side.RIGHT}.get(side, side)
 
 
-def looks_like(region: KneeRegion) -> Side | None:
-    """Which knee it clearly looks like, whichever way round the film is; None where it does not clearly."""
-    if region.right >= LOOKS_RIGHT:
+def looks_like(region: KneeRegion, clear: float) -> Side | None:
+    """Which knee it clearly looks like, whichever way round the film is; None where it does not clearly.
+
+    Args:
+        region: the knee.
+        clear: probability from which on a look is clear (`release.FinderThresholds.side`), above 0.5.
+    """
+    if region.right >= clear:
         return Side.RIGHT
-    return Side.LEFT if region.right <= LOOKS_LEFT else None
+    return Side.LEFT if region.right <= 1 - clear else None
 
 
-def pictured(region: KneeRegion, lies: FilmOrientation | None) -> Side | None:
-    """What the picture says: as it looks, turned round where the film is known to be mirrored."""
-    look = looks_like(region)
+def as_pictured(look: Side | None, lies: FilmOrientation | None) -> Side | None:
+    """What the picture says: as the knee looks, turned round where the film is known to be mirrored."""
     return opposite(look) if look is not None and lies is not None and lies.mirrored else look
 
 

@@ -39,13 +39,13 @@ from kneeoa.model.marker import Marker, read_markers
 from kneeoa.model.radiograph import Radiograph, Side, SideSource
 from kneeoa.model.side_witnesses import (
     OwnedMarkers,
+    as_pictured,
     in_reach,
     lies_left,
     looks_like,
     nearest_owned,
     opposite,
     owned,
-    pictured,
     side_by_side,
 )
 
@@ -77,7 +77,7 @@ _UNKNOWN = SideReading(Side.UNKNOWN, SideSource.NONE, (SIDE_UNKNOWN,))
 
 
 def assign_sides(
-    radiograph: Radiograph, regions: Sequence[KneeRegion], markers: Sequence[Marker] | None = None
+    radiograph: Radiograph, regions: Sequence[KneeRegion], clear: float, markers: Sequence[Marker] | None = None
 ) -> tuple[SideReading, ...]:
     """Names the side of each knee on a film, by this module's rules.
 
@@ -85,6 +85,8 @@ def assign_sides(
         radiograph: the film, and what the object or the user states.
         regions: the knees on it, those with implants among them: where one is left out the other looks alone. Of more
             than two, which are copies or errors, none is named.
+        clear: probability from which on a picture clearly tells right or left, in (0.5, 1): the release's
+            `FinderThresholds.side`.
         markers: what `read_markers` reads on the film; None: read them.
 
     Returns:
@@ -96,33 +98,33 @@ def assign_sides(
     stated = film_orientation(radiograph.patient_orientation)
     stale = stated is not None and not all(stated.fits(region.angle_degrees) for region in regions)
     lies = None if stale else stated
-    readings: tuple[SideReading, ...]
-    if len(regions) < 2:
-        readings = tuple(_single(radiograph, region, read, lies) for region in regions)
-    elif side_by_side(regions[0], regions[1]):
-        first = lies_left(regions[0], regions[1])
-        left, right = (regions[0], regions[1]) if first else (regions[1], regions[0])
-        pair = _pair(left, right, owned(read, left, right), lies)
-        readings = _against_tag(radiograph, pair if first else pair[::-1])
-    else:
+    looks = [looks_like(region, clear) for region in regions]
+    readings: tuple[SideReading, ...] = ()
+    if len(regions) == 1:
+        markers = in_reach(read, regions[0], alone=BILATERAL not in radiograph.flags)
+        readings = (_single(radiograph, looks[0], markers, lies),)
+    elif regions and side_by_side(regions[0], regions[1]):
+        left, right = (0, 1) if lies_left(regions[0], regions[1]) else (1, 0)
+        pair = _pair((looks[left], looks[right]), owned(read, regions[left], regions[right]), lies)
+        readings = _against_tag(radiograph, (pair[left], pair[right]))
+    elif regions:
         # Two pictures on one film: neither convention nor the other knee tells anything of a knee.
         around = [nearest_owned(read, regions[i], regions[1 - i]) for i in (0, 1)]
-        each = [_by_marker_and_picture(regions[i], around[i], lies) for i in (0, 1)]
+        each = [_by_marker_and_picture(looks[i], around[i], lies) for i in (0, 1)]
         alike = each[0].side is each[1].side is not Side.UNKNOWN
         readings = _against_tag(radiograph, (_UNKNOWN.in_conflict,) * 2 if alike else tuple(each))
     return tuple(reading.in_conflict for reading in readings) if stale else readings
 
 
 def _single(
-    radiograph: Radiograph, region: KneeRegion, read: tuple[Marker, ...], lies: FilmOrientation | None
+    radiograph: Radiograph, look: Side | None, markers: tuple[Marker, ...], lies: FilmOrientation | None
 ) -> SideReading:
     """The one knee found on a film."""
-    markers = in_reach(read, region, alone=BILATERAL not in radiograph.flags)
     if radiograph.side is Side.UNKNOWN:
-        return _by_marker_and_picture(region, markers, lies)
+        return _by_marker_and_picture(look, markers, lies)
     letters = {marker.side for marker in markers}
     witnesses = [side for side in letters if len(letters) == 1]
-    picture = _picture_beside(region, markers, lies)
+    picture = _picture_beside(look, markers, lies)
     if picture is not None:
         witnesses.append(picture)
     against = sum(side is not radiograph.side for side in witnesses)
@@ -133,12 +135,10 @@ def _single(
     return reading.in_conflict if against or doubted or len(letters) > 1 else reading
 
 
-def _by_marker_and_picture(
-    region: KneeRegion, markers: tuple[Marker, ...], lies: FilmOrientation | None
-) -> SideReading:
+def _by_marker_and_picture(look: Side | None, markers: tuple[Marker, ...], lies: FilmOrientation | None) -> SideReading:
     """A knee of which no tag tells the side."""
     letters = {marker.side for marker in markers}
-    picture = _picture_beside(region, markers, lies)
+    picture = _picture_beside(look, markers, lies)
     if len(letters) > 1:
         return _UNKNOWN.in_conflict
     if letters:
@@ -149,17 +149,16 @@ def _by_marker_and_picture(
     return _UNKNOWN if picture is None else SideReading(picture, SideSource.PICTURE)
 
 
-def _picture_beside(region: KneeRegion, markers: tuple[Marker, ...], lies: FilmOrientation | None) -> Side | None:
+def _picture_beside(look: Side | None, markers: tuple[Marker, ...], lies: FilmOrientation | None) -> Side | None:
     """What the picture says, beside markers of which a mirrored one takes its word away."""
     unsure = lies is None and any(marker.mirrored for marker in markers)
-    return None if unsure else pictured(region, lies)
+    return None if unsure else as_pictured(look, lies)
 
 
 def _pair(
-    left: KneeRegion, right: KneeRegion, markers: OwnedMarkers, lies: FilmOrientation | None
+    looks: tuple[Side | None, Side | None], markers: OwnedMarkers, lies: FilmOrientation | None
 ) -> tuple[SideReading, SideReading]:
     """Two knees side by side, by image left and right."""
-    looks = (looks_like(left), looks_like(right))
     # Of a body the knee at image left looks right, on a mirrored film too: then it is the left one. What looks
     # otherwise is two exposures put together, or misread.
     swapped = looks == (Side.LEFT, Side.RIGHT)
@@ -170,7 +169,7 @@ def _pair(
         return _UNKNOWN.in_conflict, _UNKNOWN.in_conflict
     if by_orientation is not None:
         both = _both(by_orientation, SideSource.ORIENTATION)
-        return _against(both, (pictured(left, lies), pictured(right, lies)))
+        return _against(both, (as_pictured(looks[0], lies), as_pictured(looks[1], lies)))
     if named:
         return _pair_by_marker(next(iter(named)), markers, looks)
     return _pair_by_looks(looks, doubtful=any(marker.mirrored for marker in markers.neither))

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.decomposition import PCA
 from sklearn.linear_model import LogisticRegression
 
 from kneeoa.datasets.grade_folders import KneeImage
@@ -20,6 +19,8 @@ from kneeoa.training.gate_places import Places
 from kneeoa.training.gate_sampling import ACCEPTED, COMPOSED, FRAMED, GIVEN, TILTED, Networks, Request, sample
 
 Embeddings = npt.NDArray[np.float32]
+Rows = npt.NDArray[np.float32]
+"""(places, features) of either network."""
 COMPONENTS = 160
 """Of the density: what tells metal and other views apart lies in small directions. They take 0.8 MB."""
 RULE_COMPONENTS = 384
@@ -27,9 +28,9 @@ RULE_COMPONENTS = 384
 ACCEPTED_SHARE = 0.988
 """Of knees of `held` that the finder lets through, of crops as of composed films, the share that the gate lets through,
 too, at least."""
-SPENT_ON_FRAMING = 0.8
-"""Of the knees given up, the share that the linear rule costs, the rest being the density's. On `held`, more families
-were refused the more of them the rule was given, families that it had never seen among them."""
+ON_FRAMING, ON_LOOKS = 0.4, 0.5
+"""Of the knees given up, the shares that the two linear rules may cost; the rest is the density's. On `held`, more
+families were refused the more of them the rules were given, families that they had never seen among them."""
 UNUSUAL_PERCENTILE = 97.0
 """Of the same knees, the percentile of the distance from which on a graded knee is flagged as unusual."""
 GATE_MAX_BYTES = 1_000_000
@@ -80,6 +81,7 @@ class FittedGate:
             components=gate.components,
             residual_spread=np.float32(gate.residual_spread),
             framing=gate.framing,
+            looks=gate.looks,
         )
         return buffer.getvalue()
 
@@ -175,8 +177,13 @@ def fit_gate(
     fit, held = (of.where(~np.isin(of.family, list(without))) for of in (fit, held))
     knees, others = fit.of(*ACCEPTED), fit.of(*REFUSED)
     density = density or fit_density(knees.embedding)
-    rule = _linear_rule(others, knees)
-    gate = Gate(density.mean, density.components, density.residual_spread, rule)
+    gate = Gate(
+        density.mean,
+        density.components,
+        density.residual_spread,
+        framing=_linear_rule((others, others.embedding), (knees, knees.embedding)),
+        looks=_looks_rule(others, knees),
+    )
     passed = held.of(GIVEN, COMPOSED)
     passed = passed.where(~passed.refused_by_finder(limits))
     if not len(passed):
@@ -188,7 +195,7 @@ def fit_gate(
 
 def report_on(gate: Gate, thresholds: GateThresholds, limits: FinderThresholds, places: Places) -> dict[str, float]:
     """Shares of knees accepted, and of each family refused, by finder and gate together."""
-    graded = accepted(gate, thresholds, places.embedding) & ~places.refused_by_finder(limits)
+    graded = accepted(gate, thresholds, places) & ~places.refused_by_finder(limits)
     report = {f"{family}_accepted": float(graded[places.family == family].mean()) for family in (GIVEN, COMPOSED)}
     for family in REFUSED:
         mine = places.family == family
@@ -197,8 +204,15 @@ def report_on(gate: Gate, thresholds: GateThresholds, limits: FinderThresholds, 
     return report
 
 
-def accepted(gate: Gate, limits: GateThresholds, embedding: Embeddings) -> npt.NDArray[np.bool_]:
-    """(places, features) -> (places,) whether the gate lets each through."""
+def accepted(gate: Gate, limits: GateThresholds, places: Places) -> npt.NDArray[np.bool_]:
+    """(places,) whether the gate lets each through; the finder's features are asked where it was."""
+    # A comparison with NaN is false: what was given to the finder is not refused for its looks.
+    odd = gate.looks_logit(places.features) > limits.looks
+    return accepted_alone(gate, limits, places.embedding) & ~odd
+
+
+def accepted_alone(gate: Gate, limits: GateThresholds, embedding: Embeddings) -> npt.NDArray[np.bool_]:
+    """(places, features) -> (places,) whether the embedding alone lets each through."""
     near = gate.distance(embedding) <= limits.distance
     return np.asarray(near & (gate.framing_logit(embedding) <= limits.framing))
 
@@ -214,19 +228,28 @@ def any_of_unit(places: Places, graded: npt.NDArray[np.bool_]) -> npt.NDArray[np
     return np.bincount(unit, weights=graded) > 0
 
 
-def _linear_rule(others: Places, knees: Places) -> Embeddings:
-    """Fitted on whitened principal components; every family weighs the same among those of its kind."""
-    every = np.concatenate([others.embedding, knees.embedding])
-    labels = np.repeat([1, 0], [len(others), len(knees)])
-    weights = np.concatenate([_weights(others), _weights(knees)]) * len(every) / 2
-    solver = "covariance_eigh" if len(every) > every.shape[1] else "full"
-    whitened = PCA(min(RULE_COMPONENTS, *every.shape), whiten=True, svd_solver=solver).fit(every)
+def _linear_rule(others: tuple[Places, Rows], knees: tuple[Places, Rows]) -> Rows:
+    """Logistic regression on whitened principal components; every family weighs the same among those of its kind."""
+    every = np.concatenate([others[1], knees[1]]).astype(np.float64)
+    labels = np.repeat([1, 0], [len(others[1]), len(knees[1])])
+    weights = np.concatenate([_weights(others[0]), _weights(knees[0])]) / 2
+    mean = weights @ every
+    centred = every - mean
+    # The families weigh the same here, too: whitening must not depend on how many of each were drawn.
+    _, directions = np.linalg.eigh((centred * weights[:, None]).T @ centred)
+    directions = directions[:, ::-1][:, :RULE_COMPONENTS]
+    inside = centred @ directions
+    spread = np.sqrt(np.maximum(weights @ inside**2, 1e-12))
     rule = LogisticRegression(C=1e-2, max_iter=500)
-    rule.fit(whitened.transform(every), labels, sample_weight=weights)
-    spread = np.sqrt(np.maximum(whitened.explained_variance_, 1e-12))
-    row = (rule.coef_[0] / spread) @ whitened.components_
-    bias = rule.intercept_[0] - row @ whitened.mean_
-    return np.append(row, bias).astype(np.float32)
+    rule.fit(inside / spread, labels, sample_weight=weights * len(every))
+    row = directions @ (rule.coef_[0] / spread)
+    return np.append(row, rule.intercept_[0] - row @ mean).astype(np.float32)
+
+
+def _looks_rule(others: Places, knees: Places) -> Rows:
+    """The same on the finder's features, of the places that it named itself."""
+    others, knees = (of.where(~np.isnan(of.features[:, 0])) for of in (others, knees))
+    return _linear_rule((others, others.features), (knees, knees.features))
 
 
 def _weights(places: Places) -> npt.NDArray[np.float64]:
@@ -236,15 +259,16 @@ def _weights(places: Places) -> npt.NDArray[np.float64]:
 
 
 def _thresholds(gate: Gate, knees: Places) -> GateThresholds:
-    """Both rules together let `ACCEPTED_SHARE` of crops through, and as much of the knees on composed films."""
+    """All rules together let `ACCEPTED_SHARE` of crops through, and as much of the knees on composed films."""
     given_up = 1 - ACCEPTED_SHARE
-    sets = [knees.of(family).embedding for family in (GIVEN, COMPOSED) if (knees.family == family).any()]
-    logits = [gate.framing_logit(of) for of in sets]
-    framing = max(float(np.quantile(logit, 1 - SPENT_ON_FRAMING * given_up)) for logit in logits)
+    sets = [knees.of(family) for family in (GIVEN, COMPOSED) if (knees.family == family).any()]
+    framing = max(float(np.quantile(gate.framing_logit(of.embedding), 1 - ON_FRAMING * given_up)) for of in sets)
+    looks = max(float(np.quantile(gate.looks_logit(of.features), 1 - ON_LOOKS * given_up)) for of in sets)
     most = 0.0
-    for of, logit in zip(sets, logits, strict=True):
-        left = np.sort(gate.distance(of[logit <= framing]))
+    for of in sets:
+        passed = (gate.framing_logit(of.embedding) <= framing) & (gate.looks_logit(of.features) <= looks)
+        left = np.sort(gate.distance(of.embedding[passed]))
         wanted = int(np.ceil(ACCEPTED_SHARE * len(of)))
         most = max(most, float(left[min(wanted, len(left)) - 1]))
     unusual = float(np.percentile(gate.distance(knees.embedding), UNUSUAL_PERCENTILE))
-    return GateThresholds(distance=most, unusual=min(unusual, most), framing=framing)
+    return GateThresholds(distance=most, unusual=min(unusual, most), framing=framing, looks=looks)

@@ -26,6 +26,8 @@ _STEPS = 400
 def draw_families(rows: Sequence[FamilyRow], theme: Theme) -> Figure:
     """Shares refused with 95 % intervals: on the left by the whole road, on the right by the embedding alone.
 
+    Families of crops, which the finder would not give, stand on the right only.
+
     Args:
         rows: one a family, families of one group in a row.
         theme: colours.
@@ -35,15 +37,22 @@ def draw_families(rows: Sequence[FamilyRow], theme: Theme) -> Figure:
     places, heads, at = [], [], 0.0
     for i, row in enumerate(rows):
         if i == 0 or row.group != rows[i - 1].group:
+            at += 0.5
             heads.append((at, row.group))
-            at += 1.15
+            at += 1.0
         places.append(at)
         at += 1
     figure = Figure(figsize=(10.5, 1.5 + _ROW_INCHES * at), layout="constrained")
     road, alone = figure.subplots(1, 2, sharey=True)
     height = np.array(places)
-    _dots(road, height, [row.refused for row in rows], (theme.first, "o", "as released", 0.16))
-    _dots(road, height, [row.refused_without for row in rows], (theme.second, "D", "fitted without the family", -0.16))
+    films = [i for i, row in enumerate(rows) if row.asked == "film"]
+    _dots(road, height[films], [rows[i].refused for i in films], (theme.first, "o", "as released", 0.16))
+    _dots(
+        road,
+        height[films],
+        [rows[i].refused_without for i in films],
+        (theme.second, "D", "fitted without the family", -0.16),
+    )
     _dots(alone, height, [row.embedding_alone for row in rows], (theme.first, "o", "as released", 0.16))
     _dots(
         alone,
@@ -65,8 +74,14 @@ def draw_families(rows: Sequence[FamilyRow], theme: Theme) -> Figure:
             color=theme.ink,
             annotation_clip=False,
         )
-    for axes, title in ((road, "Refused by finder and gate"), (alone, "Refused by the embedding alone")):
-        low = min(row.low for row in _shown(rows))
+    by_road = [share for i in films for share in (rows[i].refused, rows[i].refused_without)]
+    by_embedding = [share for row in rows for share in (row.embedding_alone, row.embedding_alone_without)]
+    panels = (
+        (road, "Refused by finder and gate", by_road),
+        (alone, "Refused by the embedding alone", by_embedding),
+    )
+    for axes, title, shown in panels:
+        low = min(share.low for share in shown)
         axes.set(title=title, ylim=(at - 0.3, -0.8), xlim=(min(0.85, np.floor(20 * low) / 20), 1.004))
         axes.axvline(0.90, color=theme.second, linewidth=1, linestyle=":")
         axes.axvline(0.99, color=theme.first, linewidth=1, linestyle=":")
@@ -75,10 +90,6 @@ def draw_families(rows: Sequence[FamilyRow], theme: Theme) -> Figure:
         axes.grid(axis="x")
     figure.legend(*road.get_legend_handles_labels(), loc="outside lower center", ncols=2)
     return figure
-
-
-def _shown(rows: Sequence[FamilyRow]) -> list[Share]:
-    return [s for r in rows for s in (r.refused, r.refused_without, r.embedding_alone, r.embedding_alone_without)]
 
 
 def _dots(
@@ -116,7 +127,7 @@ class ThresholdCurve:
 def threshold_curves(
     gate: FittedGate, limits: FinderThresholds, sets: Mapping[str, Places]
 ) -> tuple[ThresholdCurve, ...]:
-    """Curves of four thresholds; the last of the sets tells what is refused.
+    """Curves of five thresholds; the last of the sets tells what is refused.
 
     Args:
         gate: of the release.
@@ -127,6 +138,7 @@ def threshold_curves(
     knees = {name: of.of(GIVEN, COMPOSED) for name, of in surest.items()}
     others = surest[list(surest)[-1]].of(*REFUSED)
     films = others.of(*(name for name, family in FILMS.items() if family.group not in {"implant", "cut by the edge"}))
+    found = others.where(~np.isnan(others.features[:, 0]))
     metal = others.of(*(name for name, family in FILMS.items() if family.group == "implant"))
     chosen = gate.thresholds
     return (
@@ -149,6 +161,11 @@ def threshold_curves(
             ("Framing logit of the embedding, at most", "all families", chosen.framing),
             {name: gate.gate.framing_logit(of.embedding) for name, of in knees.items()},
             (others, gate.gate.framing_logit(others.embedding)),
+        ),
+        _curve(
+            ("Looks logit of the finder's features, at most", "all films", chosen.looks),
+            {name: gate.gate.looks_logit(of.features) for name, of in knees.items()},
+            (found, gate.gate.looks_logit(found.features)),
         ),
     )
 
@@ -181,18 +198,22 @@ def draw_thresholds(curves: Sequence[ThresholdCurve], theme: Theme) -> Figure:
     """What each threshold accepts and refuses, were it the only one; its value in the release is marked.
 
     Args:
-        curves: of `threshold_curves`; four.
+        curves: of `threshold_curves`.
         theme: colours.
     """
-    figure = Figure(figsize=(9.6, 7.2), layout="constrained")
-    for axes, curve in zip(figure.subplots(2, 2).ravel(), curves, strict=True):
-        styles = ("--", "-")
-        for (name, share), style in zip(curve.accepted.items(), styles, strict=False):
+    columns = -(-len(curves) // 2)
+    figure = Figure(figsize=(4.6 * columns, 7.4), layout="constrained")
+    panels = figure.subplots(2, columns, sharey=True).ravel()
+    for axes, curve in zip(panels, curves, strict=False):
+        for (name, share), style in zip(curve.accepted.items(), ("--", "-"), strict=False):
             axes.plot(curve.at, share, style, color=theme.first, label=f"knees of {name} accepted")
-        axes.plot(curve.at, curve.refused, color=theme.second, label=f"{curve.whom} refused (mean of families)")
-        axes.axvline(curve.chosen, color=theme.ink, linewidth=1, linestyle=":", label=f"released: {curve.chosen:.3g}")
-        axes.set(xlabel=curve.name, ylim=(0, 1.02))
+        axes.plot(curve.at, curve.refused, color=theme.second, label="refused, mean of the families named above")
+        axes.axvline(curve.chosen, color=theme.ink, linewidth=1, linestyle=":", label="released")
+        axes.set(xlabel=f"{curve.name}; released: {curve.chosen:.3g}", ylim=(0, 1.02))
+        axes.set_title(f"against {curve.whom}", weight="normal", size=10)
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         axes.grid()
-        axes.legend(loc="best", fontsize=8)
+    for axes in panels[len(curves) :]:
+        axes.set_visible(False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     return figure

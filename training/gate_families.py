@@ -138,7 +138,9 @@ def write_families(
 
 def main() -> None:
     """Runs `write_families` from the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # pydicom and its decoders have much to say about their own test objects.
+    logging.basicConfig(level=logging.CRITICAL, format="%(message)s")
+    logger.setLevel(logging.INFO)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("release")
     parser.add_argument("data", type=Path)

@@ -7,6 +7,7 @@ refuse them.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,11 +18,13 @@ import numpy as np
 from kneeoa.datasets.film_composer import compose_film
 from kneeoa.datasets.film_drawing import draw_film, draw_later
 from kneeoa.datasets.film_exposure import Exposure, expose
-from kneeoa.datasets.film_implants import Implant
+from kneeoa.datasets.film_hardware import draw_implant
+from kneeoa.datasets.film_implants import METAL, Implant
 from kneeoa.datasets.film_lateral import squeezed_lateral
 from kneeoa.datasets.film_layout import draw_layout, film_size
+from kneeoa.datasets.film_leg import Build, LegRaster, leg_lines
 from kneeoa.datasets.film_limb import with_implant
-from kneeoa.datasets.film_patch import KneePatch
+from kneeoa.datasets.film_patch import KneePatch, prepared
 from kneeoa.datasets.film_truth import ComposedFilm, FilmKind, PlacedKnee
 from kneeoa.datasets.phantom_others import other_picture
 from kneeoa.model.crop import Square, whole_film_square
@@ -33,6 +36,10 @@ CUT_BELOW = 0.62
 _TRIES = 12
 _NO_KNEE = tuple(kind for kind in FilmKind if not kind.has_knee)
 _IMPLANTED = (FilmKind.SINGLE, FilmKind.BILATERAL, FilmKind.TWO_EXPOSURES, FilmKind.LONG_LEG, FilmKind.CROP)
+_WIRED = (FilmKind.SINGLE, FilmKind.LONG_LEG)
+"""Half of the wires lie round the shafts, up to two plateau widths from the joint: these films reach so far."""
+_LEAST_METAL = 0.004
+"""Share of a crop that metal must cover, for a crop with metal: a plate or a wire may lie beyond it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,7 +95,8 @@ def implanted(implant: Implant, patches: Sequence[KneePatch], rng: np.random.Gen
     """A knee with metal on a film, wholly on it."""
     found: Exhibit | None = None
     for _ in range(_TRIES):
-        kind = _IMPLANTED[int(rng.integers(len(_IMPLANTED)))]
+        kinds = _WIRED if implant is Implant.WIRES else _IMPLANTED
+        kind = kinds[int(rng.integers(len(kinds)))]
         film = _with_metal(kind, implant, patches, rng)
         knees = [knee for knee in film.knees if knee.implant is implant]
         found = Exhibit(film.pixels, knees[0])
@@ -113,9 +121,25 @@ def _with_metal(
 
 
 def implant_on_crop(patches: Sequence[KneePatch], rng: np.random.Generator) -> Exhibit:
-    """A framed knee with metal: the film is the crop."""
-    implant = tuple(Implant)[int(rng.integers(len(Implant)))]
-    return Exhibit(with_implant(patches[0], implant, rng).pixels)
+    """A framed knee with metal on it: the film is the crop."""
+    found = patches[0]
+    for _ in range(_TRIES):
+        implant = tuple(Implant)[int(rng.integers(len(Implant)))]
+        before = copy.deepcopy(rng)
+        found = with_implant(patches[0], implant, rng)
+        if _metal_share(found, implant, before) >= _LEAST_METAL:
+            break
+    return Exhibit(found.pixels)
+
+
+def _metal_share(patch: KneePatch, implant: Implant, rng: np.random.Generator) -> float:
+    """How much of a patch the metal covers that `with_implant` draws from such a state."""
+    right = prepared(patch.as_side(Side.RIGHT))
+    n = patch.pixels.shape[0]
+    raster = LegRaster(n, n, right.patch.centre, right.patch.plateau_width_px, right.patch.plateau_width_px)
+    flat = np.zeros((n, n), dtype=np.float32)
+    draw_implant(flat, implant, leg_lines(right.patch, right.border, Build.drawn(rng), raster), raster, rng)
+    return float((flat > METAL / 4).mean())
 
 
 def cut(patches: Sequence[KneePatch], rng: np.random.Generator) -> Exhibit:

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from kneeoa.model.release import FinderThresholds
-from kneeoa.training.fit_gate import Density, FittedGate, accepted, any_of_unit, fit_density, fit_gate
+from kneeoa.training.fit_gate import Density, FittedGate, accepted, accepted_alone, any_of_unit, fit_density, fit_gate
 from kneeoa.training.gate_films import FILMS, REFUSED
 from kneeoa.training.gate_places import Places
 from kneeoa.training.gate_pydicom import PYDICOM
@@ -133,13 +133,13 @@ def _row(
 
 
 def _refused(places: Places, gate: FittedGate, limits: FinderThresholds) -> Share:
-    graded = accepted(gate.gate, gate.thresholds, places.embedding) & ~places.refused_by_finder(limits)
+    graded = accepted(gate.gate, gate.thresholds, places) & ~places.refused_by_finder(limits)
     return Share.of(~any_of_unit(places, graded))
 
 
 def _refused_alone(places: Places, gate: FittedGate) -> Share:
     surest = places.where(places.surest)
-    return Share.of(~accepted(gate.gate, gate.thresholds, surest.embedding))
+    return Share.of(~accepted_alone(gate.gate, gate.thresholds, surest.embedding))
 
 
 def accepted_knees(release: FittedGate, places: Places, limits: FinderThresholds) -> dict[str, Share]:
@@ -148,7 +148,7 @@ def accepted_knees(release: FittedGate, places: Places, limits: FinderThresholds
     for family in (GIVEN, COMPOSED):
         mine = places.of(family)
         by_finder = mine.refused_by_finder(limits)
-        by_gate = ~accepted(release.gate, release.thresholds, mine.embedding)
+        by_gate = ~accepted(release.gate, release.thresholds, mine)
         found[f"{family}_accepted"] = Share.of(~by_finder & ~by_gate)
         found[f"{family}_unsure"] = Share.of(mine.confidence < limits.confidence)
         found[f"{family}_taken_for_implant"] = Share.of(mine.implant >= limits.implant)

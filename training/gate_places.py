@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kneeoa.datasets.film_truth import PlacedKnee
 from kneeoa.model.crop import Square, canonical, cut_square, network_input
-from kneeoa.model.film_views import whole_view
+from kneeoa.model.film_views import close_view, whole_view
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderSession
 from kneeoa.model.localize import KneeRegion, find_knees
 from kneeoa.model.radiograph import FloatImage, Side
@@ -39,6 +39,7 @@ class Places:
         side: (places,) float64 in [0, 1]: probability that the finder gives the side which the knee shows; NaN where
             there is no knee.
         seen_share: (places,) float64 in [0, 1] of the joint on the film.
+        features: (places, finder's features) float32 that the finder pooled; NaN where the place was given to it.
     """
 
     family: npt.NDArray[np.str_]
@@ -49,6 +50,7 @@ class Places:
     implant: npt.NDArray[np.float64]
     side: npt.NDArray[np.float64]
     seen_share: npt.NDArray[np.float64]
+    features: npt.NDArray[np.float32]
 
     def __len__(self) -> int:
         return len(self.unit)
@@ -120,6 +122,8 @@ class Scout:
     def __init__(self, finder: bytes, network: bytes, threads: int = 0) -> None:
         self.finder = FinderSession(finder, "cpu", threads)
         self._network = NetworkSession(network, "cpu", threads)
+        blank = whole_view(np.zeros((32, 32), dtype=np.float32))
+        self._feature_count = self.finder.run([blank]).features.shape[1]
 
     def places(self, spots: Sequence[Spot], batch: int = 32) -> Places:
         """Embeds spots, in batches cut by their order.
@@ -139,7 +143,13 @@ class Scout:
             implant=np.array([spot.region.implant for spot in spots]),
             side=np.array([spot.side for spot in spots], dtype=np.float64),
             seen_share=np.array([spot.seen_share for spot in spots]),
+            features=np.stack([self._features(spot.region) for spot in spots]),
         )
+
+    def _features(self, region: KneeRegion) -> npt.NDArray[np.float32]:
+        if region.features.size:
+            return region.features
+        return np.full(self._feature_count, np.nan, dtype=np.float32)
 
     def regions(self, film: FloatImage) -> list[KneeRegion]:
         """Every place that the finder names, however unsure, the surest first; its warmest place where it names none.
@@ -159,14 +169,18 @@ class Scout:
         centre = view.to_film(cell)[0]
         width = WIDTH_UNIT_PX * math.exp(float(np.clip(values[0, row, column], -2.5, 2.0))) * max(view.scale)
         angle = math.degrees(math.atan2(float(values[2, row, column]), float(values[1, row, column])))
+        place = (float(centre[0]), float(centre[1]))
+        width = max(width, _SMALLEST_PX)
+        near = self.finder.run([close_view(film, place, width, angle)])
         return KneeRegion(
-            centre=(float(centre[0]), float(centre[1])),
-            plateau_width_px=max(width, _SMALLEST_PX),
+            centre=place,
+            plateau_width_px=width,
             angle_degrees=angle,
             confidence=0.0,
             implant=0.0,
             right=0.5,
             expected_error=1.0,
+            features=near.features[0],
         )
 
 

@@ -25,9 +25,9 @@ from kneeoa.model.finder import FinderSession
 from kneeoa.model.localize import KneeRegion, find_knees
 from kneeoa.model.radiograph import Side
 from kneeoa.training.finder_samples import GONE, SEEN
+from kneeoa.training.gate_places import NEAR_CUT, nearest
 from kneeoa.training.patches import read_patches
 
-FOUND_WITHIN = 0.35
 SEED = 20_261_124
 JUDGED = {
     FilmKind.SINGLE: 18,
@@ -100,24 +100,15 @@ def judge(film: ComposedFilm, regions: Sequence[KneeRegion], tally: Tally) -> No
     for knee in asked:
         tally.knees += 1
         tally.implants += knee.implant is not None
-        at = _nearest(knee, regions)
-        if at is None:
+        region = nearest(knee, regions)
+        if region is None:
             continue
-        near.add(at)
-        _note(knee, regions[at], tally)
+        near.add(id(region))
+        _note(knee, region, tally)
     half = [knee for knee in film.knees if GONE <= knee.visible_fraction < SEEN]
-    false = [i for i in range(len(regions)) if i not in near and not any(_within(k, regions[i], 0.8) for k in half)]
-    tally.films_with_false += bool(false)
-    tally.confidences += [(region.confidence, i not in false) for i, region in enumerate(regions)]
-
-
-def _within(knee: PlacedKnee, region: KneeRegion, share: float) -> bool:
-    return math.dist(knee.centre, region.centre) < share * knee.plateau_width_px
-
-
-def _nearest(knee: PlacedKnee, regions: Sequence[KneeRegion]) -> int | None:
-    fitting = [i for i, region in enumerate(regions) if _within(knee, region, FOUND_WITHIN)]
-    return min(fitting, key=lambda i: math.dist(knee.centre, regions[i].centre), default=None)
+    true = [id(r) in near or any(nearest(knee, [r], NEAR_CUT) for knee in half) for r in regions]
+    tally.films_with_false += not all(true)
+    tally.confidences += [(region.confidence, is_true) for region, is_true in zip(regions, true, strict=True)]
 
 
 def _note(knee: PlacedKnee, region: KneeRegion, tally: Tally) -> None:

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import logging
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -33,8 +32,9 @@ from kneeoa.model.gate import refuse_region
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.localize import KneeRegion
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side, SideSource
+from kneeoa.model.side_witnesses import opposite
 from kneeoa.model.sides import assign_sides
-from kneeoa.training.judge_finder import FOUND_WITHIN
+from kneeoa.training.gate_places import nearest
 from kneeoa.training.patches import read_patches
 
 SEED = 20_261_125
@@ -47,7 +47,6 @@ LONG_SIDES = {
 }
 """Kinds of films and sizes at which a knee keeps about the pixels of its patch, so that only the road is judged."""
 _WHOLE = 0.97
-_OTHER = {Side.RIGHT: Side.LEFT, Side.LEFT: Side.RIGHT}
 _TRIES = 6
 _DRAWS = 1000
 Grades = npt.NDArray[np.int64]
@@ -98,14 +97,14 @@ def judge_road(
         given = network_input(canonical(cut_square(patch.pixels, whole_film_square(*patch.pixels.shape)), patch.side))
         grade, refused = _graded(grader, given)
         regions = grader.find(Radiograph(film.pixels, FilmFacts("composed")))
-        region = _nearest(placed, regions)
+        region = nearest(placed, regions)
         if region is None:
             knees.append(KneeOnRoad(patch.kl or 0, grade, refused, None, True, False, False))
             continue
         right = placed.looks_like is Side.RIGHT
         shown = Side.RIGHT if region.right >= 0.5 else Side.LEFT
         crop = network_input(canonical(cut_square(film.pixels, region.square), shown))
-        found, unlike = _graded(grader, crop)
+        found, unlike = _graded(grader, crop, region)
         limits = grader.release.manifest.finder
         knees.append(
             KneeOnRoad(
@@ -116,8 +115,8 @@ def judge_road(
                 refused=unlike or refuse_region(region, film.pixels.shape, limits) is not None,
                 side_right=(shown is Side.RIGHT) == right,
                 side_clear=max(region.right, 1 - region.right) >= limits.side,
-                tagged_well=_right_or_flagged(film, regions, placed.side, placed.side),
-                mistagged_well=_right_or_flagged(film, regions, placed.side, _OTHER[placed.side]),
+                tagged_well=_right_or_flagged(film, regions, placed.side, limits.side),
+                mistagged_well=_right_or_flagged(film, regions, opposite(placed.side), limits.side),
             )
         )
     return knees
@@ -198,24 +197,20 @@ def _plain(
     return compose_film(layout, [of_side.get(side) or pair[0].as_side(side) for side, _ in layout.knees], rng)
 
 
-def _right_or_flagged(film: ComposedFilm, regions: Sequence[KneeRegion], side: Side, tag: Side) -> bool | None:
-    if len(regions) != 1:
+def _right_or_flagged(film: ComposedFilm, regions: Sequence[KneeRegion], tag: Side, clear: float) -> bool | None:
+    """Whether the side of a film's one knee is right or flagged under a tag; None where there are more."""
+    if len(film.knees) != 1 or len(regions) != 1:
         return None
     tagged = Radiograph(film.pixels, FilmFacts("composed"), side=tag, side_source=SideSource.TAG)
-    reading = assign_sides(tagged, regions)[0]
-    return reading.side is side or bool(reading.flags)
+    reading = assign_sides(tagged, regions, clear)[0]
+    return reading.side is film.knees[0].side or bool(reading.flags)
 
 
-def _nearest(knee: PlacedKnee, regions: Sequence[KneeRegion]) -> KneeRegion | None:
-    reach = FOUND_WITHIN * knee.plateau_width_px
-    near = [region for region in regions if math.dist(region.centre, knee.centre) < reach]
-    return min(near, key=lambda region: math.dist(region.centre, knee.centre), default=None)
-
-
-def _graded(grader: KneeGrader, crop: FloatImage) -> tuple[int, bool]:
-    """Grade of one network input, and whether the gate refuses it."""
+def _graded(grader: KneeGrader, crop: FloatImage, region: KneeRegion | None = None) -> tuple[int, bool]:
+    """Grade of one network input, and whether the gate refuses it; with the region where it was found."""
     _, grades = grader.judge(crop[None])
-    return int(grades[0]), not bool(grader.accepts(grader.score(crop[None]).embedding)[0])
+    features = None if region is None else region.features[None]
+    return int(grades[0]), not bool(grader.accepts(grader.score(crop[None]).embedding, features)[0])
 
 
 def main() -> None:

@@ -64,7 +64,9 @@ def release_finder(
 
 def main() -> None:
     """Runs `release_finder` from the command line."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    # The exporter's libraries tell every graph rewrite at INFO.
+    logging.basicConfig(format="%(message)s")
+    logger.setLevel(logging.INFO)
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base")
     parser.add_argument("run", type=Path)

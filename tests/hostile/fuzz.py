@@ -32,6 +32,7 @@ def main() -> None:
     if sys.argv[1:2] == ["--seeds"]:
         write_seeds(Path(sys.argv[2]))
         return
+    # Untyped, and not installed by the tests: its wheels are for a few Pythons only.
     import atheris  # type: ignore[import-untyped, import-not-found, unused-ignore]
 
     with atheris.instrument_imports(include=["kneeoa.model"]):

@@ -123,6 +123,7 @@ def test_distance_grows_with_how_unusual_an_embedding_is() -> None:
         components=(directions / 2.0).astype(np.float32),
         residual_spread=1.5,
         framing=np.zeros(21, np.float32),
+        looks=np.zeros(9, np.float32),
     )
     centre = np.ones((1, 20), np.float32)
     within = centre + 2 * 3 * directions[:1].astype(np.float32)

@@ -20,6 +20,7 @@ from kneeoa.model.sides import SIDE_BY_CONVENTION, SIDE_UNKNOWN, SideReading, as
 R, L, UNKNOWN = Side.RIGHT, Side.LEFT, Side.UNKNOWN
 COLUMNS, ROWS = 1000, 800
 WIDTH = 200.0
+CLEAR = 0.9
 OTHER = {R: L, L: R}
 OPPOSITE = {"A": "P", "P": "A", "R": "L", "L": "R", "H": "F", "F": "H"}
 
@@ -46,12 +47,12 @@ def letter(side: Side, column: float, row: float = 300.0, *, mirrored: bool = Fa
 
 
 def one(radiograph: Radiograph, region: KneeRegion, *markers: Marker) -> SideReading:
-    (reading,) = assign_sides(radiograph, [region], markers)
+    (reading,) = assign_sides(radiograph, [region], CLEAR, markers)
     return reading
 
 
 def two(radiograph: Radiograph, looks: tuple[float, float] = (1.0, 0.0), *markers: Marker) -> tuple[SideReading, ...]:
-    return assign_sides(radiograph, [knee(300, looks[0]), knee(700, looks[1])], markers)
+    return assign_sides(radiograph, [knee(300, looks[0]), knee(700, looks[1])], CLEAR, markers)
 
 
 def mirrored_region(region: KneeRegion) -> KneeRegion:
@@ -117,7 +118,7 @@ def test_both_knees_are_right_unless_nothing_tells_that_the_film_is_mirrored(
         radiograph = mirrored_film(radiograph)
         regions = [mirrored_region(region) for region in regions]
         markers = [mirrored_marker(marker) for marker in markers]
-    readings = assign_sides(radiograph, regions, markers)
+    readings = assign_sides(radiograph, regions, CLEAR, markers)
     if oriented or marked:
         source = SideSource.ORIENTATION if oriented else SideSource.MARKER
         assert readings == (SideReading(R, source), SideReading(L, source))
@@ -211,23 +212,23 @@ def test_the_marker_of_a_knee_that_was_not_found_names_no_other() -> None:
 
 def test_an_orientation_that_does_not_know_how_the_legs_lie_is_not_used() -> None:
     lying = [knee(500, 1.0, row=200, angle=90), knee(500, 0.0, row=600, angle=90)]
-    readings = assign_sides(film(orientation=("R", "F")), lying, ())
+    readings = assign_sides(film(orientation=("R", "F")), lying, CLEAR, ())
     assert {r.source for r in readings} == {SideSource.PICTURE}
     assert all(SIDE_CONFLICT in r.flags for r in readings)
 
 
 def test_knees_above_each_other_are_told_one_by_one() -> None:
     stacked = [knee(500, 0.5, row=150), knee(500, 0.02, row=650)]
-    assert [r.side for r in assign_sides(film(), stacked, ())] == [UNKNOWN, L]
-    assert [r.side for r in assign_sides(film(), stacked, (letter(R, 350, row=150),))] == [R, L]
+    assert [r.side for r in assign_sides(film(), stacked, CLEAR, ())] == [UNKNOWN, L]
+    assert [r.side for r in assign_sides(film(), stacked, CLEAR, (letter(R, 350, row=150),))] == [R, L]
     alike = [knee(500, 1.0, row=150), knee(500, 1.0, row=650)]
-    assert [r.side for r in assign_sides(film(), alike, ())] == [UNKNOWN, UNKNOWN]
+    assert [r.side for r in assign_sides(film(), alike, CLEAR, ())] == [UNKNOWN, UNKNOWN]
 
 
 def test_of_three_knees_none_is_named() -> None:
     regions = [knee(200, 1.0), knee(500, 0.0), knee(800, 1.0)]
-    assert {r.side for r in assign_sides(film(), regions, ())} == {UNKNOWN}
-    assert assign_sides(film(), [], ()) == ()
+    assert {r.side for r in assign_sides(film(), regions, CLEAR, ())} == {UNKNOWN}
+    assert assign_sides(film(), [], CLEAR, ()) == ()
 
 
 @pytest.mark.parametrize(
@@ -273,7 +274,7 @@ KNEES = st.one_of(
 
 def through_glass(radiograph: Radiograph, regions: list[KneeRegion], markers: list[Marker]) -> tuple[SideReading, ...]:
     return assign_sides(
-        mirrored_film(radiograph), [mirrored_region(r) for r in regions], [mirrored_marker(m) for m in markers]
+        mirrored_film(radiograph), [mirrored_region(r) for r in regions], CLEAR, [mirrored_marker(m) for m in markers]
     )
 
 
@@ -292,7 +293,7 @@ def test_an_oriented_film_and_its_mirror_image_give_the_same_readings(
     flags: tuple[str, ...],
 ) -> None:
     radiograph = film(tag, orientation=orientation, flags=flags)
-    assert assign_sides(radiograph, regions, markers) == through_glass(radiograph, regions, markers)
+    assert assign_sides(radiograph, regions, CLEAR, markers) == through_glass(radiograph, regions, markers)
 
 
 @given(
@@ -300,7 +301,7 @@ def test_an_oriented_film_and_its_mirror_image_give_the_same_readings(
     marker=LETTERS.filter(lambda marker: marker.place[1] in {130.0, 870.0}),
 )
 def test_a_marked_film_and_its_mirror_image_give_the_same_sides(regions: list[KneeRegion], marker: Marker) -> None:
-    straight, mirrored = assign_sides(film(), regions, [marker]), through_glass(film(), regions, [marker])
+    straight, mirrored = assign_sides(film(), regions, CLEAR, [marker]), through_glass(film(), regions, [marker])
     assert [r.side for r in straight] == [r.side for r in mirrored]
     assert R in {r.side for r in straight} or L in {r.side for r in straight}
 
@@ -309,7 +310,7 @@ def test_a_marked_film_and_its_mirror_image_give_the_same_sides(regions: list[Kn
 def test_no_two_knees_of_a_film_get_the_same_side_and_no_unknown_one_a_source(
     regions: list[KneeRegion], markers: list[Marker], tag: Side
 ) -> None:
-    readings = assign_sides(film(tag), regions, markers)
+    readings = assign_sides(film(tag), regions, CLEAR, markers)
     named = [r.side for r in readings if r.side is not UNKNOWN]
     assert len(set(named)) == len(named)
     for reading in readings:
@@ -320,7 +321,7 @@ def test_no_two_knees_of_a_film_get_the_same_side_and_no_unknown_one_a_source(
 def test_turning_film_knees_letters_and_orientation_changes_no_side(quarter: int, mirror: bool) -> None:
     regions, markers = [knee(300, 1.0), knee(700, 0.0)], [letter(R, 100)]
     radiograph = film(orientation=("L", "F"))
-    expected = assign_sides(radiograph, regions, markers)
+    expected = assign_sides(radiograph, regions, CLEAR, markers)
     if mirror:
         radiograph = mirrored_film(radiograph)
         regions, markers = [mirrored_region(r) for r in regions], [mirrored_marker(m) for m in markers]
@@ -336,4 +337,8 @@ def test_turning_film_knees_letters_and_orientation_changes_no_side(quarter: int
         directions = (directions[1], OPPOSITE[directions[0]])
         rows, columns = columns, rows
     turned = replace(radiograph, patient_orientation=directions)
-    assert assign_sides(turned, regions, markers) == expected
+    assert assign_sides(turned, regions, CLEAR, markers) == expected
+
+
+def test_a_site_says_how_clear_a_picture_must_be() -> None:
+    assert [assign_sides(film(), [knee(500, 0.8)], clear, ())[0].side for clear in (0.75, 0.9)] == [R, UNKNOWN]

@@ -13,7 +13,7 @@ from kneeoa.model.errors import ReleaseError
 from kneeoa.model.gate import Gate
 from kneeoa.model.release import FinderThresholds
 from kneeoa.training.finder_thresholds import finder_report, fit_finder_thresholds
-from kneeoa.training.fit_gate import ACCEPTED_SHARE, accepted, fit_gate
+from kneeoa.training.fit_gate import ACCEPTED_SHARE, accepted, accepted_alone, fit_gate
 from kneeoa.training.gate_judgement import Evidence, Share, accepted_knees, family_rows
 from kneeoa.training.gate_places import Places, join
 from kneeoa.training.gate_sampling import COMPOSED, FALSE, FRAMED, GIVEN, METAL
@@ -34,6 +34,7 @@ def places(
 ) -> Places:
     """Places of one family round a middle of the embedding; each `per_unit` of them are one film."""
     rng = np.random.default_rng(seed)
+    found = {GIVEN, COMPOSED, METAL, FALSE, "chest", "foot", "implant_plate"}
     return Places(
         family=np.array([family] * count),
         unit=np.arange(count) // per_unit,
@@ -43,7 +44,15 @@ def places(
         implant=np.full(count, implant),
         side=np.full(count, 0.95),
         seen_share=np.ones(count),
+        features=_features(middle, count, seed) if family in found else np.full((count, 8), np.nan, np.float32),
     )
+
+
+def _features(middle: npt.NDArray[np.float64], count: int, seed: int) -> npt.NDArray[np.float32]:
+    """What the finder pools: whether there is a knee, and seven features that tell nothing."""
+    features = np.random.default_rng([seed, 1]).normal(size=(count, 8))
+    features[:, 0] += 6 * bool(middle.any())
+    return features.astype(np.float32)
 
 
 def away(axis: int, by: float) -> npt.NDArray[np.float64]:
@@ -74,7 +83,7 @@ def evidence() -> Evidence:
 def test_the_gate_lets_its_share_of_held_knees_through_and_refuses_the_rest(evidence: Evidence) -> None:
     fitted = fit_gate(evidence.fit, evidence.held, LIMITS)
     knees = evidence.held.of(GIVEN, COMPOSED)
-    share = accepted(fitted.gate, fitted.thresholds, knees.embedding).mean()
+    share = accepted(fitted.gate, fitted.thresholds, knees).mean()
     assert ACCEPTED_SHARE <= share < 1
     assert fitted.report["given_accepted"] > 0.97
     assert fitted.report["chest_refused"] == fitted.report["foot_refused"] == 1
@@ -85,7 +94,7 @@ def test_the_gate_lets_its_share_of_held_knees_through_and_refuses_the_rest(evid
 def test_a_gate_survives_its_file(evidence: Evidence) -> None:
     fitted = fit_gate(evidence.fit, evidence.held, LIMITS)
     content = fitted.to_bytes()
-    assert set(np.load(io.BytesIO(content)).files) == {"mean", "components", "residual_spread", "framing"}
+    assert set(np.load(io.BytesIO(content)).files) == {"mean", "components", "residual_spread", "framing", "looks"}
     read = Gate.from_bytes(content)
     embedding = evidence.judged.embedding
     assert np.allclose(read.distance(embedding), fitted.gate.distance(embedding))
@@ -121,8 +130,12 @@ def test_a_finder_that_lets_no_knee_through_gives_no_gate(evidence: Evidence) ->
 
 def test_a_film_is_refused_only_where_every_place_on_it_is(evidence: Evidence) -> None:
     both = places("chest", away(1, 9), 40, 8, per_unit=2)
-    knee_like = np.where(np.arange(40)[:, None] % 4 == 1, 0.0, both.embedding).astype(np.float32)
-    judged = replace(both, embedding=knee_like)
+    mask = np.arange(40)[:, None] % 4 == 1
+    judged = replace(
+        both,
+        embedding=np.where(mask, 0, both.embedding).astype(np.float32),
+        features=np.where(mask, 0, both.features).astype(np.float32),
+    )
     fitted = fit_gate(evidence.fit, evidence.held, LIMITS)
     row = family_rows(fitted, Evidence(evidence.fit, evidence.held, judged, LIMITS))[0]
     # Each second film has one place, not its surest, that looks just like a knee.
@@ -179,3 +192,23 @@ def test_thresholds_lie_between_knees_and_what_is_none() -> None:
     assert report["implants_called_native"] == report["natives_called_implant"] == 0
     harsh = limits.model_copy(update={"confidence": 0.25})
     assert finder_report(held, 300, harsh)["films_without_false_knee"] == pytest.approx(294 / 300)
+
+
+def test_what_looks_odd_from_near_is_refused_whatever_its_crop_is_like(evidence: Evidence) -> None:
+    fitted = fit_gate(evidence.fit, evidence.held, LIMITS)
+    knees = evidence.judged.of(GIVEN)
+    odd = replace(knees, features=(knees.features + 6 * (np.arange(8) == 0)).astype(np.float32))
+    assert accepted(fitted.gate, fitted.thresholds, knees).mean() > 0.95
+    assert accepted(fitted.gate, fitted.thresholds, odd).mean() < 0.05
+    assert np.array_equal(
+        accepted_alone(fitted.gate, fitted.thresholds, odd.embedding),
+        accepted_alone(fitted.gate, fitted.thresholds, knees.embedding),
+    )
+
+
+def test_a_crop_that_was_given_is_not_refused_for_looks_that_nobody_saw(evidence: Evidence) -> None:
+    fitted = fit_gate(evidence.fit, evidence.held, LIMITS)
+    knees = evidence.judged.of(GIVEN)
+    unseen = replace(knees, features=np.full_like(knees.features, np.nan))
+    alone = accepted_alone(fitted.gate, fitted.thresholds, knees.embedding)
+    assert np.array_equal(accepted(fitted.gate, fitted.thresholds, unseen), alone)

@@ -13,7 +13,7 @@ from kneeoa.model.release import FinderThresholds
 from kneeoa.training.fit_gate import fit_gate
 from kneeoa.training.gate_charts import draw_families, draw_thresholds, threshold_curves
 from kneeoa.training.gate_families import write_table
-from kneeoa.training.gate_films import FILMS, REFUSED
+from kneeoa.training.gate_films import FILMS, FRAMINGS, REFUSED
 from kneeoa.training.gate_judgement import Evidence, FamilyRow, family_rows
 from kneeoa.training.gate_places import Places
 from kneeoa.training.gate_pydicom import PYDICOM
@@ -33,6 +33,8 @@ def some(seed: int, count: int = 40) -> Places:
     for i, name in enumerate(REFUSED):
         embedding[family == name, i] += 7
     embedding[family == PYDICOM, 63] += 7
+    features = rng.normal(size=(len(family), 8))
+    features[~known, 0] += 5
     return Places(
         family=family,
         unit=np.tile(np.arange(count), len(names)),
@@ -42,6 +44,7 @@ def some(seed: int, count: int = 40) -> Places:
         implant=np.where(np.char.startswith(family, "implant"), 0.7, 0.1),
         side=np.full(len(family), 0.95),
         seen_share=np.ones(len(family)),
+        features=np.where(np.isin(family, list(FRAMINGS))[:, None], np.nan, features).astype(np.float32),
     )
 
 
@@ -80,7 +83,7 @@ def test_a_family_that_was_left_out_is_refused_less_where_only_the_rule_knew_it(
 def test_thresholds_trade_knees_for_families(evidence: Evidence, tmp_path: Path) -> None:
     gate = fit_gate(evidence.fit, evidence.held, LIMITS)
     curves = threshold_curves(gate, LIMITS, {"held": evidence.held, "val": evidence.judged})
-    assert len(curves) == 4
+    assert len(curves) == 5
     for curve in curves:
         stricter_last = curve.at[0] > curve.at[-1]
         assert stricter_last == curve.name.endswith("at least")

@@ -116,6 +116,7 @@ def test_the_finder_is_asked_where_it_is_warmest_even_where_it_names_no_place(ne
     assert -0.5 <= place.centre[1] <= 199.5
 
 
+@pytest.mark.soak
 def test_two_processes_draw_what_one_draws(knees: list[KneeImage], networks: Networks) -> None:
     asked = [Request("empty", 30, 4)]
     one, two = (sample(asked, knees, networks, workers) for workers in (1, 2))

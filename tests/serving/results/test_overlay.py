@@ -25,7 +25,8 @@ BACK = (17, 20, 24)
 
 def knee(row: float, column: float, width: float, angle: float = 0.0, **other: object) -> KneeGrades:
     box = Box(row - width / 2, column - width / 2, width, width)
-    return replace(KneeGrades(Side.LEFT, SideSource.MARKER, (row, column), 0.82 * width, angle, box, kl=KL), **other)  # type: ignore[arg-type]
+    graded = KneeGrades(Side.LEFT, SideSource.MARKER, (row, column), 0.82 * width, angle, box, kl=KL)
+    return replace(graded, **other)  # type: ignore[arg-type]  # one field or another
 
 
 def report(size: tuple[int, int], *knees: KneeGrades, name: str = "kneeoa-2") -> FilmGrades:
