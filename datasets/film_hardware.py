@@ -180,8 +180,9 @@ def _wires(leg: Leg, raster: LegRaster, rng: np.random.Generator) -> _Hardware:
         parts += [stroke(eight[i : i + 8], 0.016) for i in range(0, 55, 7)]
         return _Hardware(parts, [])
     tube, sign = (leg.femur, -1.0) if rng.random() < 0.6 else (leg.tibia, 1.0)
-    for _ in range(int(rng.integers(2, 6))):
-        y = float(sign * rng.uniform(0.8, 2.2))
+    for i in range(int(rng.integers(2, 6))):
+        # The first lies near the joint: wires round the middle of a shaft alone are no matter of the knee.
+        y = float(sign * rng.uniform(0.65, 1.15 if i == 0 else 2.2))
         left, _, right = _at(tube, raster, y)
         t = np.linspace(0, 1, 12)
         bow = float(rng.uniform(-0.04, 0.04))

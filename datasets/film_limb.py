@@ -102,15 +102,25 @@ def with_implant(patch: KneePatch, implant: Implant, rng: np.random.Generator) -
         implant: which.
         rng: of make, fit and window.
     """
+    return metal_on(patch, implant, rng)[0]
+
+
+def metal_on(patch: KneePatch, implant: Implant, rng: np.random.Generator) -> tuple[KneePatch, FloatImage]:
+    """The same, and where the metal lies: (n, n) float32, how much absorption it added, in [0, 1]."""
     ready = prepared(patch)
     right, border = ready.patch, ready.border
     n = right.pixels.shape[0]
     raster = LegRaster(n, n, right.centre, right.plateau_width_px, right.plateau_width_px)
     gain = float(np.clip((BONE - FLESH) / max(border.bone - border.flesh, 1e-3), 0.4, 2.4))
     absorption = np.clip(np.float32(BONE - gain * border.bone) + np.float32(gain) * right.pixels, 0, 1.1)
+    bare = absorption.copy()
     draw_implant(absorption, implant, leg_lines(right, border, Build.drawn(rng), raster), raster, rng)
+    # Half of what metal adds to bone is metal beyond doubt; cement, which adds less, is not counted.
+    cover = np.clip((absorption - bare - np.float32(0.15)) / np.float32(0.3), 0, 1)
     pixels = np.clip(absorption / np.float32(rng.uniform(1.1, 1.6)), 0, 1)
-    return KneePatch(pixels, Side.RIGHT, right.centre, right.plateau_width_px, patch.kl).as_side(patch.side)
+    shown = KneePatch(pixels, Side.RIGHT, right.centre, right.plateau_width_px, patch.kl).as_side(patch.side)
+    mirrored = patch.side is Side.LEFT
+    return shown, np.ascontiguousarray(cover[:, ::-1]) if mirrored else cover
 
 
 def _raster(

@@ -170,7 +170,7 @@ def refuse_region(region: KneeRegion, shape: tuple[int, int], limits: FinderThre
         shape: rows and columns of the film.
         limits: of the release.
     """
-    if region.implant >= limits.implant:
+    if region.implant >= limits.implant or (limits.metal is not None and region.metal >= limits.metal):
         return Refusal.because(ReasonCode.IMPLANT, "The knee bears an implant or other metal.")
     if region.seen_share(shape) < limits.seen_share:
         return Refusal.because(ReasonCode.INCOMPLETE_KNEE, "The knee is cut by the film's edge.")

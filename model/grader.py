@@ -16,11 +16,12 @@ from kneeoa.model.crop import canonical, cut_square, network_input
 from kneeoa.model.dicom import read_radiograph
 from kneeoa.model.errors import FilmError, ReasonCode, Refusal
 from kneeoa.model.finder import FinderSession
-from kneeoa.model.gate import UNKNOWN_SPACING, UNUSUAL, Gate, refuse_by_header, refuse_film, refuse_region
+from kneeoa.model.gate import MOST_KNEES, UNKNOWN_SPACING, UNUSUAL, Gate, refuse_by_header, refuse_film, refuse_region
 from kneeoa.model.grades import FilmGrades, KneeGrades, ReleaseFacts, Seconds
 from kneeoa.model.localize import KneeRegion, find_knees
+from kneeoa.model.metal import MetalSession, with_metal
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side
-from kneeoa.model.release import DEFAULT_RELEASE, FINDER, GATE, KL_NETWORK, Release, load_release
+from kneeoa.model.release import DEFAULT_RELEASE, FINDER, GATE, KL_NETWORK, METAL, Release, load_release
 from kneeoa.model.saliency import heat_map
 from kneeoa.model.session import KneeScores, NetworkSession
 from kneeoa.model.sides import SideReading, assign_sides
@@ -40,6 +41,8 @@ class KneeGrader:
         self.facts = ReleaseFacts(release.manifest.name, release.sha256, metadata.version("kneeoa"))
         self.session = NetworkSession(release.contents[KL_NETWORK], device, threads)
         self.finder = FinderSession(release.contents[FINDER], device, threads)
+        metal = release.contents.get(METAL)
+        self.metal = None if metal is None else MetalSession(metal, device, threads)
         self.gate = Gate.from_bytes(release.contents[GATE])
 
     @classmethod
@@ -60,7 +63,10 @@ class KneeGrader:
     def find(self, radiograph: Radiograph) -> list[KneeRegion]:
         """The frontal knees of a film that the release is sure enough of, the surest first."""
         least = self.release.manifest.finder.confidence
-        return [region for region in find_knees(radiograph.pixels, self.finder) if region.confidence >= least]
+        regions = [region for region in find_knees(radiograph.pixels, self.finder) if region.confidence >= least]
+        if self.metal is None or len(regions) > MOST_KNEES:
+            return regions
+        return with_metal(radiograph.pixels, regions, self.metal)
 
     def grade(self, radiograph: Radiograph) -> FilmGrades:
         """Grades one film, or says why not.
@@ -222,6 +228,7 @@ def _described(radiograph: Radiograph, region: KneeRegion, reading: SideReading,
         centre=(region.centre[0] * factor + shift, region.centre[1] * factor + shift),
         plateau_width_px=region.plateau_width_px * factor,
         angle_degrees=region.angle_degrees,
+        confidence=region.confidence,
         box=region.square.enlarged(factor).box(),
         refusal=refusal,
         flags=reading.flags,

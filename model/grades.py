@@ -63,6 +63,7 @@ class KneeGrades:
         centre: middle of the joint, (row, column).
         plateau_width_px: width of the tibial plateau in film pixels.
         angle_degrees: rotation of the knee's axis against the film's columns, anticlockwise positive.
+        confidence: in [0, 1], how sure the finder is of a frontal knee here; the surest film of a side leads a study.
         box: the crop that was graded.
         refusal: why this knee has no grade, or None.
         flags: remarks that a reader should see.
@@ -76,6 +77,7 @@ class KneeGrades:
     centre: tuple[float, float] | None = None
     plateau_width_px: float | None = None
     angle_degrees: float | None = None
+    confidence: float | None = None
     box: Box | None = None
     refusal: Refusal | None = None
     flags: tuple[str, ...] = ()

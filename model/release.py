@@ -21,6 +21,8 @@ MANIFEST = "release.json"
 KL_NETWORK = "kl.onnx"
 GATE = "gate.npz"
 FINDER = "finder.onnx"
+METAL = "metal.onnx"
+"""Releases before kneeoa-3 have none: there the finder alone looks for metal."""
 
 
 class _Part(BaseModel):
@@ -59,6 +61,8 @@ class FinderThresholds(_Part):
         implant: least probability of an implant that refuses a knee.
         seen_share: least share of the joint that must lie on the film (see `localize.KneeRegion.seen_share`).
         side: probability from which on the picture is taken to tell the side, right or left.
+        metal: least probability of metal, by the network that looks at the square, that refuses a knee; None where the
+            release has no such network.
     """
 
     views: str
@@ -66,6 +70,7 @@ class FinderThresholds(_Part):
     implant: float = Field(gt=0, lt=1)
     seen_share: float = Field(gt=0, le=1)
     side: float = Field(gt=0.5, lt=1)
+    metal: float | None = Field(default=None, gt=0, lt=1)
 
 
 class Attribution(_Part):

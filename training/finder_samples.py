@@ -19,6 +19,8 @@ from kneeoa.datasets.film_drawing import draw_film, draw_later
 from kneeoa.datasets.film_patch import KneePatch
 from kneeoa.datasets.film_truth import ComposedFilm, FilmKind, PlacedKnee
 from kneeoa.model.film_views import View, close_view, whole_view
+from kneeoa.model.finder import FinderSession
+from kneeoa.model.localize import find_knees
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.training.finder_network import STRIDE
 
@@ -33,7 +35,7 @@ KINDS: dict[FilmKind, float] = {
     FilmKind.CROP: 9,
     FilmKind.LATERAL: 7,
     FilmKind.SKYLINE: 1.5,
-    FilmKind.OBLIQUE: 2,
+    FilmKind.OBLIQUE: 6,
     FilmKind.FOOT: 1.5,
     FilmKind.ANKLE: 1.5,
     FilmKind.HAND: 1,
@@ -49,12 +51,14 @@ KINDS: dict[FilmKind, float] = {
     FilmKind.SATURATED: 0.3,
 }
 """How often each kind comes: long legs a fifth, films without a knee a fifth."""
-IMPLANTS = 0.3
+IMPLANTS = 0.4
 WHOLE_SIZE = 288
 """Training's whole view is a square of this side; films are laid into it at random."""
 SEEN, GONE = 0.62, 0.25
 """A knee is one from this visible share on, and none below the other; between, nobody is asked."""
 _NATIVE, _IMPLANT = 0, 1
+_LOOKED_AT = 0.1
+"""Share of films with knees that an earlier finder is asked about; it is asked about all others."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,6 +151,30 @@ def close_views(film: ComposedFilm, rng: np.random.Generator, elsewhere: int = 1
     return found
 
 
+def mistaken_views(
+    film: ComposedFilm, finder: FinderSession, rng: np.random.Generator, most: int = 2
+) -> list[tuple[View, ViewTruth]]:
+    """Close views of the places that a finder takes for knees without reason, the surest first.
+
+    Args:
+        film: with its knees.
+        finder: an earlier one.
+        rng: of how far off the views are.
+        most: of them.
+    """
+    found = []
+    for region in find_knees(film.pixels, finder):
+        reach = min((math.dist(k.centre, region.centre) / k.plateau_width_px for k in film.knees), default=9.0)
+        if reach < 0.75:
+            continue
+        width = region.plateau_width_px * math.exp(float(np.clip(rng.normal(0, 0.08), -0.3, 0.3)))
+        off = rng.normal(0, 0.05, 2) * width
+        centre = (region.centre[0] + float(off[0]), region.centre[1] + float(off[1]))
+        view = close_view(film.pixels, centre, width, region.angle_degrees + float(rng.normal(0, 4)))
+        found.append((view, truth_of(view, film, None, asked=True)))
+    return found[:most]
+
+
 def laid(film: ComposedFilm, rng: np.random.Generator) -> tuple[View, ViewTruth]:
     """A film's whole view, laid at random into a square of `WHOLE_SIZE`."""
     view = whole_view(film.pixels, int(rng.integers(WHOLE_SIZE * 3 // 5, WHOLE_SIZE + 1)))
@@ -175,23 +203,29 @@ class ComposedFilms(IterableDataset[tuple[list[tuple[View, ViewTruth]], list[tup
     Args:
         patches: framed knees to compose from.
         seed: of the stream; workers take disjoint streams.
+        scout: ONNX bytes of an earlier finder: what it takes for a knee without reason is shown as close views.
     """
 
-    def __init__(self, patches: Sequence[KneePatch], seed: int) -> None:
+    def __init__(self, patches: Sequence[KneePatch], seed: int, scout: bytes | None = None) -> None:
         self.patches = patches
         self.seed = seed
+        self.scout = scout
 
     def __iter__(self) -> Iterator[tuple[list[tuple[View, ViewTruth]], list[tuple[View, ViewTruth]]]]:
         """Draws films, one after another."""
         worker = get_worker_info()
         rng = np.random.default_rng([self.seed, 0 if worker is None else worker.id])
         kinds, weights = list(KINDS), np.array(list(KINDS.values()))
+        finder = None if self.scout is None else FinderSession(self.scout, "cpu", 1)
         while True:
             kind = kinds[int(rng.choice(len(kinds), p=weights / weights.sum()))]
             some = [self.patches[i] for i in rng.integers(0, len(self.patches), 8)]
             long_side = int(math.exp(rng.uniform(math.log(240), math.log(900 if kind is FilmKind.LONG_LEG else 560))))
             film = draw_later(draw_film(kind, some, long_side, rng, IMPLANTS), rng)
-            yield [laid(film, rng)], close_views(film, rng)
+            near = close_views(film, rng)
+            if finder is not None and (not film.knees or rng.random() < _LOOKED_AT):
+                near += mistaken_views(film, finder, rng)
+            yield [laid(film, rng)], near
 
 
 @dataclass(frozen=True, slots=True, eq=False)

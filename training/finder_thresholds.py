@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from kneeoa.model.film_views import VIEWS_VERSION
 from kneeoa.model.release import FinderThresholds
 from kneeoa.training.gate_places import Places
-from kneeoa.training.gate_sampling import COMPOSED, FALSE, METAL, PARTLY
+from kneeoa.training.gate_sampling import COMPOSED, FALSE, GIVEN, METAL, PARTLY
 
 SEEN_SHARE = 0.97
 SIDE = 0.9
@@ -17,17 +17,20 @@ _FALSE_FILMS = 0.006
 """Share of films that may show a false knee."""
 _MISSED = 0.004
 _TAKEN_FOR_IMPLANTED = 0.004
+_TAKEN_FOR_METAL = 0.003
 """Shares of native knees."""
 _CONFIDENCE = (0.15, 0.75)
 _IMPLANT = (0.2, 0.9)
+_METAL = (0.1, 0.95)
 
 
-def fit_finder_thresholds(held: Places, films: int) -> FinderThresholds:
+def fit_finder_thresholds(held: Places, films: int, metal_network: bool = False) -> FinderThresholds:
     """Thresholds of a finder on films composed from `held`.
 
     Args:
         held: places with the families of composed films.
         films: how many films there were.
+        metal_network: whether there is a network that looks for metal.
     """
     knees, metal = held.of(COMPOSED), held.of(METAL)
     lost = float(np.quantile(knees.confidence, _MISSED))
@@ -44,7 +47,14 @@ def fit_finder_thresholds(held: Places, films: int) -> FinderThresholds:
         implant=float(np.clip(max(native, (native + borne) / 2), *_IMPLANT)),
         seen_share=SEEN_SHARE,
         side=SIDE,
+        metal=_metal_threshold(held) if metal_network else None,
     )
+
+
+def _metal_threshold(held: Places) -> float:
+    """The lowest that few native knees reach, on films as on given crops."""
+    sets = [of for of in (held.of(COMPOSED), held.of(GIVEN)) if len(of)]
+    return float(np.clip(max(np.quantile(of.metal, 1 - _TAKEN_FOR_METAL) for of in sets) + 1e-3, *_METAL))
 
 
 def highest_false(held: Places, films: int) -> npt.NDArray[np.float64]:
@@ -71,16 +81,18 @@ def finder_report(held: Places, films: int, limits: FinderThresholds) -> dict[st
     knees, metal = held.of(COMPOSED), held.of(METAL)
     found = knees.confidence >= limits.confidence
     seen = metal.confidence >= limits.confidence
+    shown = np.zeros(len(metal), dtype=bool) if limits.metal is None else metal.metal >= limits.metal
+    taken = np.zeros(len(knees), dtype=bool) if limits.metal is None else knees.metal >= limits.metal
     return {
         "films": films,
         "native_knees": len(knees),
         "found": _share(found),
         "found_though_cut_a_little": _share(held.of(PARTLY).confidence >= limits.confidence),
         "films_without_false_knee": _share(highest_false(held, films) < limits.confidence),
-        "natives_called_implant": _share(knees.implant[found] >= limits.implant),
+        "natives_called_implant": _share((knees.implant[found] >= limits.implant) | taken[found]),
         "implanted_knees": len(metal),
         "implants_found": _share(seen),
-        "implants_called_native": _share(metal.implant[seen] < limits.implant),
+        "implants_called_native": _share((metal.implant[seen] < limits.implant) & ~shown[seen]),
         "side_right": _share(knees.side[found] > 0.5),
         "side_clear": _share(knees.side[found] >= limits.side),
         "side_clearly_wrong": _share(knees.side[found] <= 1 - limits.side),

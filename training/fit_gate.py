@@ -15,8 +15,8 @@ from kneeoa.model.errors import ReleaseError
 from kneeoa.model.gate import Gate
 from kneeoa.model.release import FinderThresholds, GateThresholds
 from kneeoa.training.gate_films import REFUSED
-from kneeoa.training.gate_places import Places
-from kneeoa.training.gate_sampling import ACCEPTED, COMPOSED, FRAMED, GIVEN, TILTED, Networks, Request, sample
+from kneeoa.training.gate_places import Networks, Places
+from kneeoa.training.gate_sampling import ACCEPTED, COMPOSED, FRAMED, GIVEN, TILTED, Request, sample
 
 Embeddings = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.float32]

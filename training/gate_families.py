@@ -22,17 +22,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.known_metal import without_metal
 from kneeoa.model.gate import Gate
 from kneeoa.model.grader import KneeGrader
-from kneeoa.model.release import FINDER, GATE, KL_NETWORK, Release, load_release
+from kneeoa.model.release import FINDER, GATE, KL_NETWORK, METAL, Release, load_release
 from kneeoa.training.evaluate_data import read_judged
 from kneeoa.training.fit_gate import FittedGate, SampleSizes, draw_fit, draw_held
 from kneeoa.training.gate_charts import draw_families, draw_thresholds, threshold_curves
 from kneeoa.training.gate_films import REFUSED
 from kneeoa.training.gate_judgement import MEASURES, Evidence, FamilyRow, accepted_knees, family_rows
-from kneeoa.training.gate_places import Places, Scout, join
+from kneeoa.training.gate_places import Networks, Places, Scout, join
 from kneeoa.training.gate_pydicom import graded_objects, pydicom_places
-from kneeoa.training.gate_sampling import COMPOSED, GIVEN, Networks, Request, sample
+from kneeoa.training.gate_sampling import COMPOSED, GIVEN, Request, sample
 from kneeoa.training.loaders import fit_and_held
 from kneeoa.training.release_finder import data_config
 from kneeoa.training.report_style import save_png
@@ -104,14 +105,15 @@ def write_families(
     fit_sizes, sizes = fit_sizes or SampleSizes(), sizes or JudgeSizes()
     loaded = load_release(release)
     gate, limits = gate_of(loaded), loaded.manifest.finder
-    networks = Networks(loaded.contents[FINDER], loaded.contents[KL_NETWORK])
-    fit, held = fit_and_held(data_config(data))
-    knees = read_judged(data, sizes.split).knees
+    networks = Networks(loaded.contents[FINDER], loaded.contents[KL_NETWORK], loaded.contents.get(METAL))
+    fit, held = (without_metal(some) for some in fit_and_held(data_config(data)))
+    # Every knee of the split that judges, with metal or without: refusing those that bear some costs acceptance here.
+    knees = list(read_judged(data, sizes.split).knees)
     composed = draw_judged_places(knees, networks, sizes)
     evidence = Evidence(
         fit=draw_fit(fit, networks, fit_sizes, sizes.workers),
         held=draw_held(held, networks, fit_sizes, sizes.workers),
-        judged=join([composed, pydicom_places(Scout(networks.finder, networks.network))]),
+        judged=join([composed, pydicom_places(Scout(networks))]),
         limits=limits,
     )
     rows = family_rows(gate, evidence)

@@ -14,6 +14,7 @@ from kneeoa.model.crop import Square, canonical, cut_square, network_input
 from kneeoa.model.film_views import close_view, whole_view
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderSession
 from kneeoa.model.localize import KneeRegion, find_knees
+from kneeoa.model.metal import MetalSession
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.model.release import FinderThresholds
 from kneeoa.model.session import NetworkSession
@@ -36,6 +37,7 @@ class Places:
         embedding: (places, features) float32 of the crop, as the KL network gives it.
         confidence: (places,) float64 in [0, 1] of the finder; 0 where it named no place.
         implant: (places,) float64 in [0, 1].
+        metal: (places,) float64 in [0, 1], by the network that looks at the square; 0 without one.
         side: (places,) float64 in [0, 1]: probability that the finder gives the side which the knee shows; NaN where
             there is no knee.
         seen_share: (places,) float64 in [0, 1] of the joint on the film.
@@ -48,6 +50,7 @@ class Places:
     embedding: npt.NDArray[np.float32]
     confidence: npt.NDArray[np.float64]
     implant: npt.NDArray[np.float64]
+    metal: npt.NDArray[np.float64]
     side: npt.NDArray[np.float64]
     seen_share: npt.NDArray[np.float64]
     features: npt.NDArray[np.float32]
@@ -66,7 +69,10 @@ class Places:
     def refused_by_finder(self, limits: FinderThresholds) -> npt.NDArray[np.bool_]:
         """(places,) whether the finder alone keeps a place from being graded."""
         unsure = self.confidence < limits.confidence
-        return np.asarray(unsure | (self.implant >= limits.implant) | (self.seen_share < limits.seen_share))
+        borne = self.implant >= limits.implant
+        if limits.metal is not None:
+            borne |= self.metal >= limits.metal
+        return np.asarray(unsure | borne | (self.seen_share < limits.seen_share))
 
 
 def join(parts: Sequence[Places]) -> Places:
@@ -110,18 +116,33 @@ class Spot:
         return self.region.right if self.shows is Side.RIGHT else 1 - self.region.right
 
 
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """What looks.
+
+    Attributes:
+        finder: ONNX bytes.
+        network: likewise, of the KL network.
+        metal: likewise, of the network that looks for metal, or None.
+    """
+
+    finder: bytes
+    network: bytes
+    metal: bytes | None = None
+
+
 class Scout:
     """The networks of a release to be, at work on films.
 
     Args:
-        finder: the finder's ONNX bytes.
-        network: the KL network's.
+        networks: of the release.
         threads: processor threads for one call; 0 is all cores.
     """
 
-    def __init__(self, finder: bytes, network: bytes, threads: int = 0) -> None:
-        self.finder = FinderSession(finder, "cpu", threads)
-        self._network = NetworkSession(network, "cpu", threads)
+    def __init__(self, networks: Networks, threads: int = 0) -> None:
+        self.finder = FinderSession(networks.finder, "cpu", threads)
+        self._network = NetworkSession(networks.network, "cpu", threads)
+        self._metal = None if networks.metal is None else MetalSession(networks.metal, "cpu", threads)
         blank = whole_view(np.zeros((32, 32), dtype=np.float32))
         self._feature_count = self.finder.run([blank]).features.shape[1]
 
@@ -141,9 +162,17 @@ class Scout:
             embedding=np.concatenate([self._network.run(part).embedding for part in parts]),
             confidence=np.array([spot.region.confidence for spot in spots]),
             implant=np.array([spot.region.implant for spot in spots]),
+            metal=self._metals([spot.square for spot in spots], batch),
             side=np.array([spot.side for spot in spots], dtype=np.float64),
             seen_share=np.array([spot.seen_share for spot in spots]),
             features=np.stack([self._features(spot.region) for spot in spots]),
+        )
+
+    def _metals(self, squares: Sequence[FloatImage], batch: int) -> npt.NDArray[np.float64]:
+        if self._metal is None:
+            return np.zeros(len(squares))
+        return np.concatenate(
+            [self._metal.run(squares[first : first + batch]) for first in range(0, len(squares), batch)]
         )
 
     def _features(self, region: KneeRegion) -> npt.NDArray[np.float32]:

@@ -27,6 +27,7 @@ from kneeoa.training.gate_films import CUT_BELOW, REFUSED
 from kneeoa.training.gate_places import (
     NEAR,
     NEAR_CUT,
+    Networks,
     Places,
     Scout,
     Spot,
@@ -208,29 +209,16 @@ def _given_spot(family: str, unit: int, square: FloatImage, shows: Side) -> Spot
 _SAMPLER: Sampler | None = None
 
 
-def _begin(knees: Sequence[KneeImage], finder: bytes, network: bytes) -> None:
+def _begin(knees: Sequence[KneeImage], networks: Networks) -> None:
     """What a worker process does first."""
     global _SAMPLER  # noqa: PLW0603  # a pool's initialiser can hand its tasks nothing but a global
-    _SAMPLER = Sampler(knees, Scout(finder, network, threads=1))
+    _SAMPLER = Sampler(knees, Scout(networks, threads=1))
 
 
 def _work(request: Request) -> Places | None:
     if _SAMPLER is None:
         raise RuntimeError("The worker was not begun.")
     return _SAMPLER.places(request)
-
-
-@dataclass(frozen=True, slots=True)
-class Networks:
-    """What looks.
-
-    Attributes:
-        finder: ONNX bytes.
-        network: likewise, of the KL network.
-    """
-
-    finder: bytes
-    network: bytes
 
 
 def sample(requests: Sequence[Request], knees: Sequence[KneeImage], networks: Networks, workers: int = 2) -> Places:
@@ -252,10 +240,10 @@ def sample(requests: Sequence[Request], knees: Sequence[KneeImage], networks: Ne
     ]
     chunks = [chunk for request in wanted for chunk in request.chunks()]
     if workers <= 1:
-        sampler = Sampler(knees, Scout(networks.finder, networks.network, threads=1))
+        sampler = Sampler(knees, Scout(networks, threads=1))
         parts = [sampler.places(chunk) for chunk in chunks]
     else:
-        given = (tuple(knees), networks.finder, networks.network)
+        given = (tuple(knees), networks)
         # Spawned: a fork would copy ONNX Runtime's threads in whatever state they are.
         with ProcessPoolExecutor(workers, get_context("spawn"), _begin, given) as pool:
             parts = list(pool.map(_work, chunks))

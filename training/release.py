@@ -14,6 +14,7 @@ from scipy.optimize import minimize_scalar
 
 from kneeoa.configs.schema import TrainConfig
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.known_metal import without_metal
 from kneeoa.model.calibrate import DecisionRule, decide, probabilities
 from kneeoa.model.crop import Square, canonical, cut_square, network_input
 from kneeoa.model.errors import ReleaseError
@@ -25,7 +26,7 @@ from kneeoa.model.release import DEFAULT_RELEASE, Attribution, Decision
 from kneeoa.model.session import KneeScores, NetworkSession
 from kneeoa.training.checkpoint import load_best
 from kneeoa.training.fit_gate import SampleSizes, draw_fit, draw_held, fit_gate
-from kneeoa.training.gate_sampling import Networks
+from kneeoa.training.gate_places import Networks
 from kneeoa.training.loaders import fit_and_held, load_square
 from kneeoa.training.metrics import calibration_floor, kl_metrics, top_label_calibration
 from kneeoa.training.release_parts import (
@@ -197,10 +198,11 @@ def export_runs(
     network, config = load_runs(runs)
     finding = finding_part(base)
     fit, held = fit_and_held(config.data)
+    native, held_native = without_metal(fit), without_metal(held)
     grading = _grading(network, config, held, [run.name for run in runs])
-    networks = Networks(finding.network, grading.network)
-    seen = draw_held(held, networks, sizes, workers)
-    gate = fit_gate(draw_fit(fit, networks, sizes, workers), seen, finding.limits)
+    networks = Networks(finding.network, grading.network, finding.metal)
+    seen = draw_held(held_native, networks, sizes, workers)
+    gate = fit_gate(draw_fit(native, networks, sizes, workers), seen, finding.limits)
     return assemble(grading, finding, gate, target)
 
 

@@ -1,8 +1,8 @@
 """Gives a release a new finder: exported, with thresholds and a gate fitted anew, on crops and on composed films.
 
-    python -m kneeoa.training.release_finder BASE FINDER.pt DATA --name NAME [--out DIR]
+    python -m kneeoa.training.release_finder BASE FINDER.pt DATA --name NAME [--metal METAL.pt] [--out DIR]
 
-BASE is a release whose KL network is kept. DATA are the knees that this network was trained on, a folder in the
+BASE is a release whose KL network is kept, and its metal network where no other is given. DATA are the knees that this network was trained on, a folder in the
 published layout or a table; `held` is cut out of them as always, and sets every threshold.
 """
 
@@ -11,13 +11,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 from kneeoa.configs.schema import DataConfig
+from kneeoa.datasets.known_metal import without_metal
+from kneeoa.model.release import MANIFEST, METAL, load_release, release_folder
 from kneeoa.training.export_finder import export_finder, load_finder
 from kneeoa.training.finder_thresholds import finder_report, fit_finder_thresholds
 from kneeoa.training.fit_gate import SampleSizes, draw_fit, draw_held, fit_gate
-from kneeoa.training.gate_sampling import Networks
+from kneeoa.training.export_metal import export_metal, load_metal
+from kneeoa.training.gate_places import Networks
 from kneeoa.training.loaders import fit_and_held
 from kneeoa.training.release_parts import FindingPart, assemble, grading_part, release_target
 
@@ -29,14 +33,27 @@ def data_config(data: Path) -> DataConfig:
     return DataConfig(format="folders" if data.is_dir() else "table", root=data)
 
 
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """What was trained.
+
+    Attributes:
+        finder: `finder.pt` of a run.
+        metal: `metal.pt` of another; None keeps the base's network, where it has one.
+    """
+
+    finder: Path
+    metal: Path | None = None
+
+
 def release_finder(
-    base: str, run: Path, data: Path, target: Path, sizes: SampleSizes | None = None, workers: int = 2
+    base: str, runs: Runs, data: Path, target: Path, sizes: SampleSizes | None = None, workers: int = 2
 ) -> Path:
     """Writes a release with a new finder.
 
     Args:
         base: name or folder of the release whose KL network is kept.
-        run: `finder.pt` of a training run.
+        runs: of the finder, and of the metal network.
         data: knees that the KL network was trained on, with `held` among them.
         target: from `release_target`.
         sizes: how much is drawn; None is the usual.
@@ -51,15 +68,23 @@ def release_finder(
     """
     sizes = sizes or SampleSizes()
     grading = grading_part(base)
-    fit, held = fit_and_held(data_config(data))
-    networks = Networks(export_finder(load_finder(run)), grading.network)
+    fit, held = (without_metal(knees) for knees in fit_and_held(data_config(data)))
+    metal = metal_of(base) if runs.metal is None else export_metal(load_metal(runs.metal))
+    networks = Networks(export_finder(load_finder(runs.finder)), grading.network, metal)
     seen = draw_held(held, networks, sizes, workers)
-    limits = fit_finder_thresholds(seen, sizes.films)
-    finding = FindingPart(networks.finder, limits, finder_report(seen, sizes.films, limits))
+    limits = fit_finder_thresholds(seen, sizes.films, metal is not None)
+    finding = FindingPart(networks.finder, limits, finder_report(seen, sizes.films, limits), metal)
     logger.info("%s %s", limits.model_dump_json(), json.dumps(finding.metrics))
     gate = fit_gate(draw_fit(fit, networks, sizes, workers), seen, limits)
     logger.info("%s %s", gate.thresholds.model_dump_json(), json.dumps(gate.report))
     return assemble(grading, finding, gate, target)
+
+
+def metal_of(base: str) -> bytes | None:
+    """The metal network of a release, where it is one that this version reads and has one."""
+    if not (release_folder(base) / MANIFEST).is_file():
+        return None
+    return load_release(base).contents.get(METAL)
 
 
 def main() -> None:
@@ -72,11 +97,13 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("data", type=Path)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--metal", type=Path, help="a metal.pt; without it the base's network is kept")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     target = release_target(asked.name, asked.out)
-    logger.info("%s", release_finder(asked.base, asked.run, asked.data, target, workers=asked.workers))
+    runs = Runs(asked.run, asked.metal)
+    logger.info("%s", release_finder(asked.base, runs, asked.data, target, workers=asked.workers))
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from kneeoa.model.release import (
     GATE,
     KL_NETWORK,
     MANIFEST,
+    METAL,
     RELEASES,
     Attribution,
     Decision,
@@ -34,7 +35,7 @@ from kneeoa.training.fit_gate import GATE_MAX_BYTES, FittedGate
 KL_NETWORK_MAX_BYTES = 15_000_000
 """Budget of the KL network in the repository."""
 FINDER_MAX_BYTES = 5_000_000
-"""Likewise of the finder."""
+"""Likewise of the finder, and of the network that looks for metal with it."""
 HELD = "held"
 DISAGREEMENT = "largest_disagreement_torch_onnx"
 FINDER_ON_HELD = "finder_on_composed_held"
@@ -70,11 +71,13 @@ class FindingPart:
         network: ONNX bytes.
         limits: for `release.json`.
         metrics: what it does on films composed from `held`.
+        metal: ONNX bytes of the network that looks for metal, or None.
     """
 
     network: bytes
     limits: FinderThresholds
     metrics: dict[str, JsonValue]
+    metal: bytes | None = None
 
 
 def release_target(name: str, out: Path | None) -> Path:
@@ -138,7 +141,7 @@ def finding_part(release: str | Path) -> FindingPart:
     loaded = load_release(release)
     said = loaded.manifest.metrics.get(FINDER_ON_HELD)
     metrics = TypeAdapter(dict[str, JsonValue]).validate_python(said) if said is not None else {}
-    return FindingPart(loaded.contents[FINDER], loaded.manifest.finder, metrics)
+    return FindingPart(loaded.contents[FINDER], loaded.manifest.finder, metrics, loaded.contents.get(METAL))
 
 
 def assemble(grading: GradingPart, finding: FindingPart, gate: FittedGate, target: Path) -> Path:
@@ -157,7 +160,10 @@ def assemble(grading: GradingPart, finding: FindingPart, gate: FittedGate, targe
         ReleaseError: a part is larger than its budget.
     """
     files = {KL_NETWORK: grading.network, FINDER: finding.network, GATE: gate.to_bytes()}
+    if finding.metal is not None:
+        files[METAL] = finding.metal
     budgets = {KL_NETWORK: KL_NETWORK_MAX_BYTES, FINDER: FINDER_MAX_BYTES, GATE: GATE_MAX_BYTES}
+    budgets[METAL] = FINDER_MAX_BYTES - len(finding.network)
     for file, content in files.items():
         if len(content) > budgets[file]:
             msg = f"{file} takes {len(content)} bytes, more than its {budgets[file]}: choose a smaller one."

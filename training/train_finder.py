@@ -12,6 +12,7 @@ import logging
 import math
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +24,17 @@ from torch.utils.data import DataLoader
 from kneeoa.datasets.film_patch import KneePatch
 from kneeoa.model.film_views import View
 from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
+from kneeoa.training.fast_arithmetic import fast_autocast
 from kneeoa.training.finder_losses import finder_losses
 from kneeoa.training.finder_network import FinderNetwork
 from kneeoa.training.finder_samples import Batch, ComposedFilms, ViewTruth, stacked
+from kneeoa.training.finder_weights import begin_with
 from kneeoa.training.patches import read_patches
 
 WHOLE_BATCH, CLOSE_BATCH = 10, 20
 PEAK_RATE = 1.2e-3
+FURTHER_RATE = 4e-4
+"""Likewise of a network that was trained before."""
 FROZEN_FROM = 0.3
 """Share of the steps after which batch statistics stand still. Whole and close views differ so much in theirs that a
 network trained on each batch's own is off by a twentieth in every width when it runs on their running mixture."""
@@ -39,11 +44,12 @@ logger = logging.getLogger(__name__)
 Views = list[tuple[View, ViewTruth]]
 
 
-def batches(patches: Sequence[KneePatch], seed: int, workers: int) -> Iterator[tuple[Batch, Batch]]:
+def batches(
+    patches: Sequence[KneePatch], seed: int, workers: int, scout: bytes | None = None
+) -> Iterator[tuple[Batch, Batch]]:
     """Pairs of a batch of whole views and a batch of close views, without end."""
-    films = DataLoader(
-        ComposedFilms(patches, seed), batch_size=None, num_workers=workers, prefetch_factor=16 if workers else None
-    )
+    composed = ComposedFilms(patches, seed, scout)
+    films = DataLoader(composed, batch_size=None, num_workers=workers, prefetch_factor=16 if workers else None)
     rng = np.random.default_rng([seed, 99])
     whole: Views = []
     close: Views = []
@@ -61,7 +67,7 @@ class FinderRun:
     Args:
         steps: in all.
         seed: of initial weights beyond ImageNet's.
-        begin: a `finder.pt` to begin with; ImageNet's weights where None.
+        begin: a `finder.pt` or `finder.onnx` to begin with; ImageNet's weights where None.
     """
 
     def __init__(self, steps: int, seed: int = 0, begin: Path | None = None) -> None:
@@ -69,28 +75,28 @@ class FinderRun:
         self.steps = steps
         self.done = 0
         network = FinderNetwork(imagenet=begin is None)
-        if begin is not None:
-            network.load_state_dict(torch.load(begin, map_location="cpu", weights_only=True))
+        still = begin is not None and begin_with(network, begin)
+        self.frozen_from = 0.0 if still else FROZEN_FROM * steps
         # Channels last: a third less time on processors.
         self.network = network.to(memory_format=torch.channels_last)
         decayed = [p for p in network.parameters() if p.ndim > 1]
         free = [p for p in network.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": free, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE)
+        self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE if begin is None else FURTHER_RATE)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
         self.average = EMAHandler(self.network, momentum=_MOMENTUM, handle_buffers="update")
 
     def step(self, _engine: Engine, pair: tuple[Batch, Batch]) -> dict[str, float]:
         """One optimiser step on a batch of whole views and one of close views; the parts of the loss."""
         self.network.train()
-        if self.done >= FROZEN_FROM * self.steps:
+        if self.done >= self.frozen_from:
             for module in self.network.modules():
                 if isinstance(module, torch.nn.BatchNorm2d):
                     module.eval()
         self.optimiser.zero_grad()
         said: dict[str, float] = {}
         for name, batch in zip(("whole", "close"), pair, strict=True):
-            with torch.autocast("cpu", dtype=torch.bfloat16):
+            with fast_autocast():
                 outputs = self.network(batch.views.to(memory_format=torch.channels_last))
             losses = finder_losses(outputs, batch)
             torch.autograd.backward(torch.stack(list(losses.values())).sum())
@@ -122,8 +128,21 @@ class FinderRun:
         self.done = int(state["step"])
 
 
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What a run goes on from.
+
+    Attributes:
+        begin: a `finder.pt` or `finder.onnx` to begin with.
+        scout: ONNX bytes of a finder whose false knees are shown as close views of none.
+    """
+
+    begin: Path | None = None
+    scout: bytes | None = None
+
+
 def train_finder(
-    patches: Sequence[KneePatch], out: Path, steps: int, seed: int = 0, workers: int = 1, begin: Path | None = None
+    patches: Sequence[KneePatch], out: Path, steps: int, seed: int = 0, workers: int = 1, further: Further | None = None
 ) -> Path:
     """Trains, and goes on where a killed run stopped.
 
@@ -133,14 +152,15 @@ def train_finder(
         steps: in all, each of `WHOLE_BATCH` films.
         seed: of the films.
         workers: processes that compose.
-        begin: a `finder.pt` to begin with.
+        further: what it goes on from; None begins with ImageNet's weights.
 
     Returns:
         The file with the moving average, `finder.pt`.
     """
     out.mkdir(parents=True, exist_ok=True)
     remove_torn(out)
-    run = FinderRun(steps, seed, begin)
+    further = further or Further()
+    run = FinderRun(steps, seed, further.begin)
     if (out / LAST).exists():
         run.load(out / LAST)
     trainer = Engine(run.step)
@@ -161,7 +181,8 @@ def train_finder(
 
     if run.done < steps:
         # A resumed run sees new films, not those of its beginning again.
-        trainer.run(batches(patches, seed + 1000 * run.done, workers), max_epochs=1, epoch_length=steps - run.done)
+        films = batches(patches, seed + 1000 * run.done, workers, further.scout)
+        trainer.run(films, max_epochs=1, epoch_length=steps - run.done)
     save_atomically(run.average.ema_model.state_dict(), out / "finder.pt")
     return out / "finder.pt"
 
@@ -182,10 +203,12 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--begin", type=Path, help="a finder.pt to begin with")
+    parser.add_argument("--begin", type=Path, help="a finder.pt or finder.onnx to begin with")
+    parser.add_argument("--scout", type=Path, help="a finder.onnx whose false knees are shown as such")
     asked = parser.parse_args()
     patches = read_patches(asked.patches)
-    done = train_finder(patches, asked.out, asked.steps, asked.seed, asked.workers, asked.begin)
+    further = Further(asked.begin, None if asked.scout is None else asked.scout.read_bytes())
+    done = train_finder(patches, asked.out, asked.steps, asked.seed, asked.workers, further)
     logger.info("%s", done)
 
 

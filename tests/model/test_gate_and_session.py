@@ -115,6 +115,13 @@ def test_a_knee_with_metal_or_cut_by_the_edge_is_refused(
     assert (None if refusal is None else refusal.code) is expected
 
 
+@pytest.mark.parametrize(("limit", "refused"), [(None, False), (0.5, True), (0.95, False)])
+def test_the_metal_network_refuses_where_a_release_has_one(limit: float | None, refused: bool) -> None:
+    region = KneeRegion((500.0, 500.0), 300.0, 0.0, 0.9, 0.1, 0.9, 0.02, metal=0.9)
+    refusal = refuse_region(region, (1000, 1000), LIMITS.model_copy(update={"metal": limit}))
+    assert (refusal is not None and refusal.code is ReasonCode.IMPLANT) is refused
+
+
 def test_distance_grows_with_how_unusual_an_embedding_is() -> None:
     rng = np.random.default_rng(0)
     directions = np.linalg.qr(rng.normal(size=(20, 20)))[0][:4]

@@ -115,7 +115,18 @@ def test_the_json_has_the_contract_s_names(grader: KneeGrader, knee: Radiograph)
     knees = report["knees"]
     assert isinstance(knees, list)
     assert isinstance(knees[0], dict)
-    contract = {"side", "side_source", "centre", "plateau_width_px", "angle_degrees", "box", "refusal", "flags", "kl"}
+    contract = {
+        "side",
+        "side_source",
+        "centre",
+        "plateau_width_px",
+        "angle_degrees",
+        "confidence",
+        "box",
+        "refusal",
+        "flags",
+        "kl",
+    }
     assert contract | {"joint_space"} == set(knees[0])
 
 

@@ -42,6 +42,7 @@ def places(
         embedding=(middle + rng.normal(size=(count, FEATURES))).astype(np.float32),
         confidence=np.full(count, confidence),
         implant=np.full(count, implant),
+        metal=np.zeros(count),
         side=np.full(count, 0.95),
         seen_share=np.ones(count),
         features=_features(middle, count, seed) if family in found else np.full((count, 8), np.nan, np.float32),

@@ -42,6 +42,7 @@ def some(seed: int, count: int = 40) -> Places:
         embedding=embedding.astype(np.float32),
         confidence=np.where(known, 0.8, rng.uniform(0, 0.8, len(family))),
         implant=np.where(np.char.startswith(family, "implant"), 0.7, 0.1),
+        metal=np.zeros(len(family)),
         side=np.full(len(family), 0.95),
         seen_share=np.ones(len(family)),
         features=np.where(np.isin(family, list(FRAMINGS))[:, None], np.nan, features).astype(np.float32),

@@ -14,10 +14,11 @@ from kneeoa.datasets.film_truth import FilmKind
 from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
 from kneeoa.datasets.phantom import PhantomSpec, make_phantom
 from kneeoa.model.radiograph import Side
-from kneeoa.model.release import FINDER, KL_NETWORK, load_release
+from kneeoa.model.release import FINDER, KL_NETWORK, METAL, load_release
 from kneeoa.training.gate_films import CUT_BELOW, FILMS, FRAMINGS, REFUSED
+from kneeoa.training.gate_places import Networks, Scout
 from kneeoa.training.gate_pydicom import bundled_objects, pictures
-from kneeoa.training.gate_sampling import COMPOSED, GIVEN, Networks, Request, Sampler, sample
+from kneeoa.training.gate_sampling import COMPOSED, GIVEN, Request, Sampler, sample
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +42,7 @@ def patches() -> list[KneePatch]:
 @pytest.fixture(scope="module")
 def networks() -> Networks:
     release = load_release()
-    return Networks(release.contents[FINDER], release.contents[KL_NETWORK])
+    return Networks(release.contents[FINDER], release.contents[KL_NETWORK], release.contents.get(METAL))
 
 
 @pytest.mark.parametrize("family", sorted(REFUSED))
@@ -107,10 +108,8 @@ def test_a_composed_film_gives_each_whole_knee_once(knees: list[KneeImage], netw
 
 
 def test_the_finder_is_asked_where_it_is_warmest_even_where_it_names_no_place(networks: Networks) -> None:
-    from kneeoa.training.gate_places import Scout
-
     black = np.zeros((300, 200), dtype=np.float32)
-    (place,) = Scout(networks.finder, networks.network, 1).regions(black)
+    (place,) = Scout(networks, 1).regions(black)
     assert place.confidence == 0
     assert -0.5 <= place.centre[0] <= 299.5
     assert -0.5 <= place.centre[1] <= 199.5
@@ -129,9 +128,7 @@ def test_a_crop_that_is_not_square_is_drawn_from_too(tmp_path: Path, networks: N
     path = tmp_path / "odd.png"
     Image.fromarray(np.round(pixels * 255).astype(np.uint8)).save(path)
     knee = KneeImage(path, "odd", Side.RIGHT, 1, "train")
-    from kneeoa.training.gate_places import Scout
-
-    sampler = Sampler([knee, knee], Scout(networks.finder, networks.network, 1))
+    sampler = Sampler([knee, knee], Scout(networks, 1))
     seen = sampler.places(Request(GIVEN, 1, 0))
     assert seen is not None
     assert len(seen) == 1

@@ -25,7 +25,7 @@ BACK = (17, 20, 24)
 
 def knee(row: float, column: float, width: float, angle: float = 0.0, **other: object) -> KneeGrades:
     box = Box(row - width / 2, column - width / 2, width, width)
-    graded = KneeGrades(Side.LEFT, SideSource.MARKER, (row, column), 0.82 * width, angle, box, kl=KL)
+    graded = KneeGrades(Side.LEFT, SideSource.MARKER, (row, column), 0.82 * width, angle, box=box, kl=KL)
     return replace(graded, **other)  # type: ignore[arg-type]  # one field or another
 
 

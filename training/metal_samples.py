@@ -1,0 +1,160 @@
+"""What the metal network learns from: squares of knees with drawn metal, with markers, and with neither."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+from torch.utils.data import IterableDataset, get_worker_info
+
+from kneeoa.datasets.film_drawing import draw_film, draw_later
+from kneeoa.datasets.film_implants import Implant
+from kneeoa.datasets.film_limb import metal_on
+from kneeoa.datasets.film_marks import lead_letter, stamp
+from kneeoa.datasets.film_patch import KneePatch
+from kneeoa.datasets.film_texture import blurred
+from kneeoa.datasets.film_truth import ComposedFilm, FilmKind, PlacedKnee
+from kneeoa.model.crop import SQUARE, Square, cut_square
+from kneeoa.model.metal import metal_input
+from kneeoa.model.radiograph import FloatImage
+from kneeoa.training.gate_places import region_of
+from kneeoa.training.metal_network import CELL_PX
+
+CELLS = SQUARE // CELL_PX
+_KINDS = (FilmKind.SINGLE, FilmKind.BILATERAL, FilmKind.TWO_EXPOSURES, FilmKind.OTHER_LEG_CUT, FilmKind.CROP)
+_SURE = frozenset(Implant) - {Implant.WIRES, Implant.PLATE, Implant.NAIL}
+"""Metal that lies within the square; of a composed film nobody says where it was drawn."""
+_ON_CROP = 0.7
+"""Share of samples drawn on a crop, where the place of the metal is known, rather than on a film."""
+_METAL = 0.5
+_COVERED, _TOUCHED = 0.22, 0.02
+"""A cell that metal covers by so much shows it; one that it covers by less than the other does not."""
+_LEAST_CELLS = 3
+_SHARES = {Implant.SCREWS: 3.0, Implant.STAPLES: 2.0, Implant.WIRES: 3.0, Implant.PLATE: 2.0}
+"""How often each is drawn; once where nothing is said. Large metal is learnt from fewer."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MetalSample:
+    """A square and what it shows.
+
+    Attributes:
+        view: (288, 288) float32 from `metal.metal_input`.
+        cells: (36, 36) float32: 1 metal, 0 none, -1 not asked.
+        metal: whether the square shows metal.
+    """
+
+    view: FloatImage
+    cells: npt.NDArray[np.float32]
+    metal: bool
+
+
+class MetalSamples(IterableDataset[MetalSample]):
+    """Samples without end.
+
+    Args:
+        patches: framed knees without metal.
+        seed: of the stream; workers take disjoint streams.
+    """
+
+    def __init__(self, patches: Sequence[KneePatch], seed: int) -> None:
+        self.patches = patches
+        self.seed = seed
+
+    def __iter__(self) -> Iterator[MetalSample]:
+        """Draws samples, one after another."""
+        worker = get_worker_info()
+        rng = np.random.default_rng([self.seed, 17, 0 if worker is None else worker.id])
+        while True:
+            if rng.random() < _ON_CROP:
+                yield on_crop(self.patches[int(rng.integers(len(self.patches)))], rng)
+            else:
+                some = [self.patches[int(i)] for i in rng.integers(0, len(self.patches), 4)]
+                yield from on_film(some, rng)
+
+
+def on_crop(patch: KneePatch, rng: np.random.Generator) -> MetalSample:
+    """A framed knee, a little off, with metal or without."""
+    cover = np.zeros_like(patch.pixels)
+    if rng.random() < _METAL:
+        kinds = tuple(Implant)
+        shares = np.array([_SHARES.get(kind, 1.0) for kind in kinds])
+        patch, cover = metal_on(patch, kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))], rng)
+    n = patch.pixels.shape[0]
+    row, column = (n - 1) / 2 + rng.normal(0, 0.04, 2) * n
+    square = Square(float(row), float(column), n * float(rng.uniform(0.9, 1.12)), float(rng.normal(0, 5)))
+    shown = cut_square(cover, square).reshape(CELLS, CELL_PX, CELLS, CELL_PX).mean(axis=(1, 3))
+    cells = np.where(shown > _COVERED, 1.0, np.where(shown < _TOUCHED, 0.0, -1.0)).astype(np.float32)
+    metal = int((cells == 1).sum()) >= _LEAST_CELLS
+    if not metal:
+        # Too little to be asked about: neither a knee with metal nor one without.
+        cells[cells == 1] = -1.0
+    view = metal_input(_disturbed(_marked(cut_square(patch.pixels, square), cells, rng), rng))
+    return _mirrored(MetalSample(view, cells, metal), rng)
+
+
+def on_film(patches: Sequence[KneePatch], rng: np.random.Generator) -> list[MetalSample]:
+    """The knees of a composed film: only whether there is metal is known, not where."""
+    kind = _KINDS[int(rng.integers(len(_KINDS)))]
+    long_side = int(np.exp(rng.uniform(np.log(450), np.log(1400))))
+    film = draw_later(draw_film(kind, patches, long_side, rng, 0.3), rng)
+    return [sample for knee in film.knees if (sample := _at(film, knee, rng)) is not None]
+
+
+def _at(film: ComposedFilm, knee: PlacedKnee, rng: np.random.Generator) -> MetalSample | None:
+    if knee.visible_fraction < 0.8 or (knee.implant is not None and knee.implant not in _SURE):
+        return None
+    place = region_of(knee).square
+    off = rng.normal(0, 0.03, 2) * place.size
+    size, turn = place.size * float(rng.uniform(0.93, 1.08)), place.angle_degrees + float(rng.normal(0, 3))
+    square = cut_square(film.pixels, Square(place.centre_row + off[0], place.centre_column + off[1], size, turn))
+    metal = knee.implant is not None
+    cells = np.full((CELLS, CELLS), -1.0 if metal else 0.0, dtype=np.float32)
+    return _mirrored(MetalSample(metal_input(_disturbed(square, rng)), cells, metal), rng)
+
+
+def _marked(square: FloatImage, cells: npt.NDArray[np.float32], rng: np.random.Generator) -> FloatImage:
+    """A lead letter near the square's edge, now and then: as dense as metal, and none."""
+    if rng.random() >= 0.25:
+        return square
+    square = square.copy()
+    at = [float(rng.uniform(0.05, 0.95)) * SQUARE, float(rng.choice([0.08, 0.92]) + rng.normal(0, 0.05)) * SQUARE]
+    if rng.random() < 0.5:
+        at.reverse()
+    text = str(rng.choice(["R", "L", "AP", "WB", "R 12", "L KT", "7", "+", "-", "| | |"]))
+    mask = lead_letter(text, float(rng.uniform(0.04, 0.12)) * SQUARE, ring=bool(rng.random() < 0.2))
+    stamp(square, mask, (at[0], at[1]), 1.0, (float(rng.normal(0, 10)), bool(rng.random() < 0.2)))
+    row, column = (int(np.clip(x / CELL_PX, 0, CELLS - 1)) for x in at)
+    around = cells[max(row - 2, 0) : row + 3, max(column - 2, 0) : column + 3]
+    around[around == 1] = -1.0
+    return square
+
+
+def _disturbed(square: FloatImage, rng: np.random.Generator) -> FloatImage:
+    """The square through another detector and another window."""
+    if rng.random() < 0.35:
+        small = int(np.exp(rng.uniform(np.log(70), np.log(288))))
+        picture = Image.fromarray(square).resize((small, small), Image.Resampling.BOX)
+        square = np.asarray(picture.resize((SQUARE, SQUARE), Image.Resampling.BICUBIC), dtype=np.float32)
+    elif rng.random() < 0.3:
+        square = blurred(square, float(rng.uniform(0.4, 1.4)))
+    if rng.random() < 0.4:
+        square = np.clip(square, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.3)))
+    if rng.random() < 0.35:
+        # An overexposed film: bone is white, and white is not metal.
+        square = np.clip(square * np.float32(rng.uniform(1.0, 1.7)), 0, 1)
+    if rng.random() < 0.5:
+        noise = rng.normal(0, np.exp(rng.uniform(np.log(0.003), np.log(0.05))), square.shape)
+        square = square + noise.astype(np.float32)
+    square = np.asarray(np.clip(square, 0, 1), dtype=np.float32)
+    return np.float32(1) - square if rng.random() < 0.05 else square
+
+
+def _mirrored(sample: MetalSample, rng: np.random.Generator) -> MetalSample:
+    if rng.random() < 0.5:
+        return sample
+    view, cells = (np.ascontiguousarray(of[:, ::-1]) for of in (sample.view, sample.cells))
+    return MetalSample(view, cells, sample.metal)
