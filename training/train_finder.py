@@ -38,7 +38,8 @@ FURTHER_RATE = 4e-4
 FROZEN_FROM = 0.3
 """Share of the steps after which batch statistics stand still. Whole and close views differ so much in theirs that a
 network trained on each batch's own is off by a twentieth in every width when it runs on their running mixture."""
-_MOMENTUM = 0.002
+_MEMORY = 0.06
+"""Of the moving average, as a share of all steps: it must have forgotten where the run began."""
 _SAVE_EVERY = 100
 logger = logging.getLogger(__name__)
 Views = list[tuple[View, ViewTruth]]
@@ -84,7 +85,7 @@ class FinderRun:
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": free, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE if begin is None else FURTHER_RATE)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=_MOMENTUM, handle_buffers="update")
+        self.average = EMAHandler(self.network, momentum=min(1.0, 1 / (_MEMORY * steps)), handle_buffers="update")
 
     def step(self, _engine: Engine, pair: tuple[Batch, Batch]) -> dict[str, float]:
         """One optimiser step on a batch of whole views and one of close views; the parts of the loss."""

@@ -29,7 +29,8 @@ from kneeoa.training.patches import read_patches
 
 BATCH = 16
 PEAK_RATE = 1.5e-3
-_MOMENTUM = 0.004
+_MEMORY = 0.06
+"""Of the moving average, as a share of all steps: it must have forgotten where the run began."""
 _SAVE_EVERY = 50
 _CELLS_WEIGHT = 2.0
 logger = logging.getLogger(__name__)
@@ -80,7 +81,7 @@ class MetalRun:
         self.network = MetalNetwork(imagenet=True).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.02)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=_MOMENTUM, handle_buffers="update")
+        self.average = EMAHandler(self.network, momentum=min(1.0, 1 / (_MEMORY * steps)), handle_buffers="update")
 
     def step(self, _engine: Engine, batch: MetalBatch) -> dict[str, float]:
         """One optimiser step; the parts of the loss."""
