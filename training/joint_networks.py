@@ -11,6 +11,8 @@ LANDMARKS = 4
 CURVES = 2
 _PLACE_WIDTHS = (16, 32, 48, 64)
 _TRACE_WIDTHS = (16, 32, 48, 64, 64)
+CELL_ROWS = 2
+"""Rows of the band in a cell of the tracing network's answer: 0.3 mm."""
 
 
 def _block(inputs: int, outputs: int, stride: int | tuple[int, int] = 1) -> nn.Sequential:
@@ -66,11 +68,11 @@ class PlaceNetwork(nn.Module):
 
 
 class TraceNetwork(nn.Module):
-    """Edges in a band: for every second column, which row; and whether the bones touch there."""
+    """Edges in a band: for every second column, which pair of rows; and whether the bones touch there."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.body = _Hourglass(_TRACE_WIDTHS, (1, 2))
+        self.body = _Hourglass(_TRACE_WIDTHS, 2)
         self.mixed = _block(_TRACE_WIDTHS[0], _TRACE_WIDTHS[0])
         self.head = nn.Conv2d(_TRACE_WIDTHS[0], CURVES + 1, 1)
 
@@ -81,7 +83,7 @@ class TraceNetwork(nn.Module):
             bands: (bands, 1, BAND_ROWS, BAND_COLUMNS) from `joint_band.cut_band`.
 
         Returns:
-            (bands, 2, BAND_ROWS, BAND_COLUMNS / 2), and (bands, BAND_COLUMNS / 2), the maximum over rows.
+            (bands, 2, BAND_ROWS / 2, BAND_COLUMNS / 2), and (bands, BAND_COLUMNS / 2), over all rows.
         """
         out = self.head(self.mixed(self.body(bands)))
         return out[:, :CURVES], torch.logsumexp(out[:, CURVES], dim=1)

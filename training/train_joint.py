@@ -20,10 +20,10 @@ from ignite.handlers import EMAHandler
 from torch.nn import functional
 
 from kneeoa.datasets.grade_folders import read_grade_folders
-from kneeoa.model.joint_band import BAND_ROWS, JointPlace, column_x
+from kneeoa.model.joint_band import JointPlace, column_x
 from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
 from kneeoa.training.joint_labels import STRONG, JointLabels, load_canonical, read_labels
-from kneeoa.training.joint_networks import PlaceNetwork, TraceNetwork, expected_places
+from kneeoa.training.joint_networks import CELL_ROWS, PlaceNetwork, TraceNetwork, expected_places
 from kneeoa.training.joint_phantoms import TeachingPhantoms, read_phantoms
 from kneeoa.training.joint_samples import TeachingKnee, place_sample, relevelled, touching, trace_sample
 from kneeoa.training.joint_tracer import COLUMNS
@@ -31,8 +31,8 @@ from kneeoa.training.joint_tracer import COLUMNS
 BATCH = 16
 PEAK_RATE = 3e-3
 PHANTOM_SHARE = 0.3
-_BLUR_ROWS = 1.2
-"""Truth is a Gaussian of this deviation: tracings are not surer than that."""
+_BLUR_CELLS = 0.7
+"""Truth is a Gaussian of this deviation, 0.2 mm: tracings are not surer than that."""
 _CELLS = 2.0
 """Pixels of the small crop in a cell of a heat map."""
 _SAVE_EVERY = 50
@@ -111,13 +111,14 @@ def trace_loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
     """Cross entropy over rows of each column with a Gaussian round the edge, the mean row's error, and contact."""
     bands, curves, weight, contact, known = batch
     rows, touch = network(bands)
-    at = torch.arange(BAND_ROWS)[None, None, :, None]
-    goal = torch.exp(-0.5 * ((at - curves[:, :, None]) / _BLUR_ROWS) ** 2)
+    at = torch.arange(rows.shape[2])[None, None, :, None]
+    cells = (curves + 0.5) / CELL_ROWS - 0.5
+    goal = torch.exp(-0.5 * ((at - cells[:, :, None]) / _BLUR_CELLS) ** 2)
     goal = goal / goal.sum(2, keepdim=True).clamp(min=1e-6)
     logarithm = functional.log_softmax(rows, dim=2)
     entropy = -(goal * logarithm).sum(2)
-    error = ((logarithm.exp() * at).sum(2) - curves).abs().clamp(max=12)
-    edges = ((entropy + 0.1 * error) * weight[:, None]).sum() / weight.sum().clamp(min=1)
+    error = ((logarithm.exp() * at).sum(2) - cells).abs().clamp(max=6)
+    edges = ((entropy + 0.2 * error) * weight[:, None]).sum() / weight.sum().clamp(min=1)
     contacts = functional.binary_cross_entropy_with_logits(touch, contact, reduction="none")
     return edges + (contacts * known).sum() / known.sum().clamp(min=1)
 
@@ -134,7 +135,8 @@ class JointRun:
     def __init__(self, kind: str, steps: int, seed: int = 0) -> None:
         torch.manual_seed(seed)
         self.kind, self.steps, self.done = kind, steps, 0
-        self.network: torch.nn.Module = PlaceNetwork() if kind == "place" else TraceNetwork()
+        network = PlaceNetwork() if kind == "place" else TraceNetwork()
+        self.network: torch.nn.Module = network.to(memory_format=torch.channels_last)
         self.loss: Callable[[torch.nn.Module, Batch], torch.Tensor] = place_loss if kind == "place" else trace_loss
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
@@ -144,7 +146,8 @@ class JointRun:
         """One optimiser step; its loss."""
         self.network.train()
         self.optimiser.zero_grad()
-        loss = self.loss(self.network, batch)
+        pictures = batch[0].to(memory_format=torch.channels_last)
+        loss = self.loss(self.network, (pictures, *batch[1:]))
         torch.autograd.backward(loss)
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
         self.optimiser.step()
@@ -168,7 +171,9 @@ class JointRun:
         self.done = int(state["step"])
 
 
-def train_joint(kind: str, knees: Sequence[TeachingKnee], phantoms: Sequence[TeachingKnee], out: Path, steps: int) -> Path:
+def train_joint(
+    kind: str, knees: Sequence[TeachingKnee], phantoms: Sequence[TeachingKnee], out: Path, steps: int
+) -> Path:
     """Trains, and goes on where a killed run stopped.
 
     Args:
