@@ -305,7 +305,7 @@ def _unmeasured(names: tuple[str, str], reason: Unmeasured) -> JointSpace:
 
 
 def _landmarks(heat: FloatImage) -> tuple[Floats, float]:
-    """(landmarks, 2) mean (row, column) in cells near each map's maximum, and the least share of a map that lies there."""
+    """(landmarks, 2) mean (row, column) in cells round each map's maximum, and the least share that lies there."""
     marks, shares = [], []
     for logits in heat.astype(np.float64):
         share = np.exp(logits - logits.max())

@@ -1,7 +1,7 @@
 """Widths of a joint space between two curves. Lengths are plateau widths; x runs from the medial end to the lateral.
 
 References:
-    Mehta & Duryea 2017: joint space width at fixed places, x a fraction of the femur's width along the condyles' tangent.
+    Mehta & Duryea 2017: width at fixed places, x a fraction of the femur's width along the tangent to the condyles.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MEDIAL_ZONE, LATERAL_ZONE = (0.15, 0.30), (0.70, 0.90)
 """Where the minimum is taken, in plateau widths from the medial end."""
 FIXED_STEP = 0.025
 _FEMUR_SHARE = 0.973
-"""Width of the femur's condyles over that of the plateau, on the mean training knee; both begin at the same medial x."""
+"""Width of the femur's condyles over that of the plateau, on the mean training knee; both begin at one medial x."""
 _ASIDE = 0.06
 """How far beside the zone the tibia's nearest place may lie."""
 _STEPS = 61

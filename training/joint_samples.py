@@ -174,7 +174,7 @@ def narrowed_band(
 
 
 def with_rim(band: FloatImage, femur: Floats, tibia: Floats, rng: np.random.Generator) -> FloatImage:
-    """A rim above the floor of one plateau: a shade of bone with a faint line on top; nothing where there is no room."""
+    """A rim above the floor of one plateau: a shade of bone with a faint line on top; nothing without room."""
     x = column_x(BAND_COLUMNS)
     wide = np.arange(BAND_COLUMNS) / (BAND_COLUMNS - 1) * (COLUMNS - 1)
     f, t = (np.interp(wide, np.arange(COLUMNS), curve) for curve in (femur, tibia))

@@ -1,6 +1,6 @@
 """Trains a joint-space network: `python -m kneeoa.training.train_joint place|trace DATA LABELS PHANTOMS --out RUN`.
 
-A bare ignite Engine, as for the finder. `last.pt` lets a killed run go on; the moving average at the end is the network.
+A bare ignite Engine, as for the finder. `last.pt` lets a killed run go on; the moving average at its end is taken.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def teaching_knees(data: Path, labels: JointLabels) -> list[TeachingKnee]:
     """The fitting knees of labels, each with its pixels; compartments that were traced weakly teach nothing."""
     known = {knee.path.name: knee for knee in read_grade_folders(data, ("train",))}
     found = []
-    for i in np.flatnonzero(~labels.held):
+    for i in np.flatnonzero(~labels.held).tolist():
         strong = labels.strength[i] >= STRONG
         if not strong.any():
             continue
@@ -104,7 +104,8 @@ def place_loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
     goal = goal / goal.sum(2, keepdim=True).clamp(min=1e-6)
     entropy = -(goal * functional.log_softmax(heat.flatten(2), dim=2)).sum(2)
     distance = (expected_places(heat) - cells).abs().sum(2)
-    return ((entropy + 0.5 * distance) * inside).sum() / inside.sum().clamp(min=1)
+    total: torch.Tensor = ((entropy + 0.5 * distance) * inside).sum()
+    return total / inside.sum().clamp(min=1)
 
 
 def trace_loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
@@ -157,9 +158,14 @@ class JointRun:
 
     def save(self, path: Path) -> None:
         """Writes all that a resumed run needs."""
-        parts = {"network": self.network, "average": self.average.ema_model, "optimiser": self.optimiser}
-        state = {name: part.state_dict() for name, part in parts.items()}
-        save_atomically({**state, "schedule": self.schedule.state_dict(), "step": self.done}, path)
+        state = {
+            "network": self.network.state_dict(),
+            "average": self.average.ema_model.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "step": self.done,
+        }
+        save_atomically(state, path)
 
     def load(self, path: Path) -> None:
         """Takes it back."""
