@@ -311,7 +311,8 @@ def _landmarks(heat: FloatImage) -> tuple[Floats, float]:
         share = np.exp(logits - logits.max())
         share /= share.sum()
         row, column = np.unravel_index(int(share.argmax()), share.shape)
-        part = (slice(max(row - 4, 0), row + 5), slice(max(column - 4, 0), column + 5))
+        ends = [(max(at - 4, 0), min(at + 5, size)) for at, size in zip((row, column), share.shape, strict=True)]
+        part = (slice(*ends[0]), slice(*ends[1]))
         near = share[part]
         rows, columns = np.mgrid[part]
         marks.append(((rows * near).sum() / near.sum(), (columns * near).sum() / near.sum()))

@@ -105,7 +105,8 @@ def place_loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
     entropy = -(goal * functional.log_softmax(heat.flatten(2), dim=2)).sum(2)
     distance = (expected_places(heat) - cells).abs().sum(2)
     total: torch.Tensor = ((entropy + 0.5 * distance) * inside).sum()
-    return total / inside.sum().clamp(min=1)
+    mean: torch.Tensor = total / inside.sum().clamp(min=1)
+    return mean
 
 
 def trace_loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
