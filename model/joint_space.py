@@ -36,7 +36,7 @@ _LANDMARK_X = np.array((1.0, 0.0, 0.80, 0.225))
 _STIFFNESS = Stiffness(4, 0.10, 0.10)
 _LEAST_LOG = -7.0
 """No row is less likely than this, as a logarithm: an edge under a marker is bridged."""
-_TOUCH = 0.0
+_TOUCH = -0.3
 """Logit of contact in a column that counts."""
 _NO_SPACE = 0.0022
 """Edges nearer than this in plateau widths, a sixth of a millimetre, touch."""
@@ -45,7 +45,7 @@ _LEAST_SHARE, _MOST_SHARE = 0.5, 1.08
 _MOST_MISFIT = 6.0
 _LEAST_SEEN = 0.2
 """Least share of a landmark's heat that must lie round its maximum."""
-_TOUCH_COLUMNS = 2
+_TOUCH_COLUMNS = 1
 _FLAT = 0.004
 """Spread of grey values round the joint below which there is nothing to see; a step of 8 bits is 0.004."""
 

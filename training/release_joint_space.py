@@ -153,7 +153,7 @@ def fit_settings(
     listed = list_sha256(excluded)
     if labels.excluded_sha256 != listed:
         raise ReleaseError("The labels left out other subjects than this list names: make them anew.")
-    meter = JointSpaceMeter(*networks, QualityScale(0.0, 0.0, 0.0))
+    meter = JointSpaceMeter(*networks, QualityScale(0.0, 0.0, 0.0), threads=1)
     held, drawn = judge_held(meter, data, labels), judge_phantoms(meter, _PHANTOMS)
     both = Judged(np.concatenate([held.logits, drawn.logits]), np.concatenate([held.error, drawn.error]))
     scale = fit_quality(both)
