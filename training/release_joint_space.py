@@ -2,6 +2,7 @@
 
     python -m kneeoa.training.release_joint_space BASE DATA --place place.pt --trace trace.pt --held-labels labels.npz \
         --exclude-subjects FILE --name NAME --out DIR
+    python -m kneeoa.training.release_joint_space BASE --joint-space-of RELEASE --name NAME --out DIR
 
 What is fitted here: the calibration of the quality, on traced knees of `held` and on phantoms that did not teach; the
 widths of KL 0 and the cuts of the grades, on all other training knees of KL 0. The excluded subjects have no part.
@@ -34,7 +35,7 @@ from kneeoa.training.joint_atlas import list_sha256
 from kneeoa.training.joint_labels import STRONG, JointLabels, read_labels
 from kneeoa.training.joint_phantoms import random_spec
 from kneeoa.training.joint_tracer import COLUMNS
-from kneeoa.training.release_joint_writing import add_joint_space
+from kneeoa.training.release_joint_writing import add_joint_space, take_over
 from kneeoa.training.release_parts import release_target
 
 NAMES = ("medial", "lateral")
@@ -183,19 +184,26 @@ def fit_settings(
 
 
 def main() -> None:
-    """Adds the joint space to a release."""
+    """Adds the joint space to a release: fitted anew, or that of another release as it is."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="name or folder of the release to add to")
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--place", type=Path, required=True, help="place.pt or last.pt of a run")
-    parser.add_argument("--trace", type=Path, required=True, help="likewise of the tracing network")
-    parser.add_argument("--held-labels", type=Path, required=True)
-    parser.add_argument("--exclude-subjects", type=Path, required=True, help="text file, one subject a line")
+    parser.add_argument("data", type=Path, nargs="?")
+    parser.add_argument("--place", type=Path, help="place.pt or last.pt of a run")
+    parser.add_argument("--trace", type=Path, help="likewise of the tracing network")
+    parser.add_argument("--held-labels", type=Path, help="from `python -m kneeoa.training.joint_labels`")
+    parser.add_argument("--exclude-subjects", type=Path, help="text file, one subject a line; no fit without it")
+    parser.add_argument("--joint-space-of", help="a release whose joint space is taken over; nothing is fitted then")
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, help="folder to write into; default: the shipped releases")
     asked = parser.parse_args()
     target = release_target(asked.name, asked.out)
+    if asked.joint_space_of is not None:
+        logger.info("%s", take_over(asked.base, asked.joint_space_of, target))
+        return
+    needed = (asked.data, asked.place, asked.trace, asked.held_labels, asked.exclude_subjects)
+    if None in needed:
+        parser.error("a fit needs DATA, --place, --trace, --held-labels and --exclude-subjects")
     runs = (("place", asked.place), ("trace", asked.trace))
     networks = [export_joint(load_joint_network(path, kind)) for kind, path in runs]
     excluded = read_subjects(asked.exclude_subjects)

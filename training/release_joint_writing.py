@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.joint_release import JOINT_MAX_BYTES, PLACE_NETWORK, TRACE_NETWORK, JointSpaceSettings
@@ -63,3 +63,23 @@ def add_joint_space(
         shutil.rmtree(draft, ignore_errors=True)
         raise
     return target
+
+
+def take_over(base: str | Path, source: str | Path, target: Path) -> Path:
+    """Adds the joint space of one release to another, as it is.
+
+    Args:
+        base: the release to add to.
+        source: the release whose joint space is taken.
+        target: from `release_parts.release_target`.
+
+    Raises:
+        ReleaseError: `source` measures no joint space, or a release is not valid.
+    """
+    given = load_release(source)
+    settings = given.manifest.joint_space
+    if settings is None:
+        raise ReleaseError(f"Release {given.manifest.name} measures no joint space: there is nothing to take over.")
+    seen = TypeAdapter(dict[str, float]).validate_python(given.manifest.metrics.get(METRICS, {}))
+    networks = (given.contents[PLACE_NETWORK], given.contents[TRACE_NETWORK])
+    return add_joint_space(base, networks, settings, seen, target)
