@@ -126,8 +126,8 @@ def measure_knees(meter: JointSpaceMeter, knees: list[KneeImage], seed: int = 0)
         )
         rows.append([minima(plain), *(minima(meter.measure(np.asarray(c, np.float32), s)) for c, s in changed)])
     found = np.array(rows)
-    plain, shifted, turned, inverted, mirrored = (found[:, i] for i in range(5))
-    return JudgedKnees(plain, shifted, turned, inverted, mirrored, np.array(quality))
+    as_it_is, shifted, moved_round, inverted, mirrored = (found[:, i] for i in range(5))
+    return JudgedKnees(as_it_is, shifted, moved_round, inverted, mirrored, np.array(quality))
 
 
 def judge_knees(

@@ -61,7 +61,7 @@ def test_tracer_finds_the_edges_of_a_phantom_from_a_prior_that_is_off(seed: int)
 def test_narrowing_lets_the_femur_down_and_leaves_the_tibia(phantoms: TeachingPhantoms) -> None:
     knee = teaching_phantoms(phantoms)[0]
     rng = np.random.default_rng(0)
-    band = cut_band(knee.pixels.astype(np.float32) / 255, knee.place)
+    band = cut_band(knee.pixels.astype(np.float32) / np.float32(255), knee.place)
     for _ in range(12):
         changed, femur, known = narrowed_band(band, knee.femur, knee.tibia, rng)
         assert changed.shape == band.shape
@@ -74,7 +74,7 @@ def test_narrowing_lets_the_femur_down_and_leaves_the_tibia(phantoms: TeachingPh
 
 def test_rim_lies_between_the_edges_only(phantoms: TeachingPhantoms) -> None:
     knee = teaching_phantoms(phantoms)[1]
-    band = cut_band(knee.pixels.astype(np.float32) / 255, knee.place)
+    band = cut_band(knee.pixels.astype(np.float32) / np.float32(255), knee.place)
     drawn = [with_rim(band, knee.femur, knee.tibia, np.random.default_rng(seed)) for seed in range(6)]
     rows = np.arange(BAND_ROWS)[:, None]
     tibia = np.repeat(knee.tibia, BAND_COLUMNS // COLUMNS)
