@@ -2,7 +2,7 @@
 
     python -m kneeoa.training.release_joint_space BASE DATA --place place.pt --trace trace.pt --held-labels labels.npz \
         --exclude-subjects FILE --name NAME --out DIR
-    python -m kneeoa.training.release_joint_space BASE --joint-space-of RELEASE --name NAME --out DIR
+    python -m kneeoa.training.release_joint_space BASE --joint-space-of PART --name NAME --out DIR
 
 What is fitted here: the calibration of the quality, on traced knees of `held` and on phantoms that did not teach; the
 widths of KL 0 and the cuts of the grades, on all other training knees of KL 0. The excluded subjects have no part.
@@ -35,7 +35,7 @@ from kneeoa.training.joint_atlas import list_sha256
 from kneeoa.training.joint_labels import STRONG, JointLabels, read_labels
 from kneeoa.training.joint_phantoms import random_spec
 from kneeoa.training.joint_tracer import COLUMNS
-from kneeoa.training.release_joint_writing import add_joint_space, take_over
+from kneeoa.training.release_joint_writing import add_joint_space, take_over, write_part
 from kneeoa.training.release_parts import release_target
 
 NAMES = ("medial", "lateral")
@@ -184,7 +184,7 @@ def fit_settings(
 
 
 def main() -> None:
-    """Adds the joint space to a release: fitted anew, or that of another release as it is."""
+    """Adds the joint space to a release: fitted anew, or a part that was fitted before."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="name or folder of the release to add to")
@@ -193,7 +193,9 @@ def main() -> None:
     parser.add_argument("--trace", type=Path, help="likewise of the tracing network")
     parser.add_argument("--held-labels", type=Path, help="from `python -m kneeoa.training.joint_labels`")
     parser.add_argument("--exclude-subjects", type=Path, help="text file, one subject a line; no fit without it")
-    parser.add_argument("--joint-space-of", help="a release whose joint space is taken over; nothing is fitted then")
+    parser.add_argument(
+        "--joint-space-of", help="a joint-space part to add as it is, such as joint-space-1; nothing is fitted"
+    )
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, help="folder to write into; default: the shipped releases")
     asked = parser.parse_args()
@@ -211,6 +213,7 @@ def main() -> None:
     settings, seen = fit_settings(pair, asked.data, read_labels(asked.held_labels), excluded)
     logger.info("%s", seen)
     logger.info("%s", add_joint_space(asked.base, pair, settings, seen, target))
+    logger.info("%s", write_part(pair, settings, seen, target.with_name(f"{target.name}-joint-space")))
 
 
 if __name__ == "__main__":

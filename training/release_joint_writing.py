@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.joint_release import JOINT_MAX_BYTES, PLACE_NETWORK, TRACE_NETWORK, JointSpaceSettings
-from kneeoa.model.release import load_release, write_manifest
+from kneeoa.model.release import RELEASES, load_release, write_manifest
 
+PART = "joint_space.json"
 METRICS = "joint_space_while_fitting"
 
 
@@ -65,21 +66,47 @@ def add_joint_space(
     return target
 
 
-def take_over(base: str | Path, source: str | Path, target: Path) -> Path:
-    """Adds the joint space of one release to another, as it is.
+class JointSpacePart(BaseModel):
+    """`joint_space.json` of a folder that holds a joint-space part alone, beside its two networks.
+
+    Attributes:
+        settings: for a release's manifest.
+        seen: figures of the fit.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: JointSpaceSettings
+    seen: dict[str, float]
+
+
+def take_over(base: str | Path, source: str, target: Path) -> Path:
+    """Adds a joint-space part to a release, as it is.
 
     Args:
         base: the release to add to.
-        source: the release whose joint space is taken.
+        source: name of a shipped part such as `joint-space-1`, or the folder of one.
         target: from `release_parts.release_target`.
 
     Raises:
-        ReleaseError: `source` measures no joint space, or a release is not valid.
+        ReleaseError: `source` is no joint-space part, or the base is not valid.
     """
-    given = load_release(source)
-    settings = given.manifest.joint_space
-    if settings is None:
-        raise ReleaseError(f"Release {given.manifest.name} measures no joint space: there is nothing to take over.")
-    seen = TypeAdapter(dict[str, float]).validate_python(given.manifest.metrics.get(METRICS, {}))
-    networks = (given.contents[PLACE_NETWORK], given.contents[TRACE_NETWORK])
-    return add_joint_space(base, networks, settings, seen, target)
+    folder = RELEASES / source if (RELEASES / source / PART).is_file() else Path(source)
+    try:
+        part = JointSpacePart.model_validate_json((folder / PART).read_bytes())
+        networks = ((folder / PLACE_NETWORK).read_bytes(), (folder / TRACE_NETWORK).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ReleaseError(f"{source} holds no joint-space part. Give joint-space-1, or the folder of one.") from error
+    return add_joint_space(base, networks, part.settings, part.seen, target)
+
+
+def write_part(
+    networks: tuple[bytes, bytes], settings: JointSpaceSettings, seen: Mapping[str, float], folder: Path
+) -> Path:
+    """Writes a joint-space part alone, for `take_over`; returns its folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / PLACE_NETWORK).write_bytes(networks[0])
+    (folder / TRACE_NETWORK).write_bytes(networks[1])
+    part = JointSpacePart(settings=settings, seen=dict(seen))
+    (folder / PART).write_text(part.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return folder

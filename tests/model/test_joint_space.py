@@ -13,16 +13,19 @@ from kneeoa.model.joint_release import meter_of
 from kneeoa.model.joint_space import JointSpace, JointSpaceError, JointSpaceMeter
 from kneeoa.model.joint_widths import fixed_places
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side, SideSource, SpacingOrigin
-from kneeoa.model.release import RELEASES, Release, load_release
+from kneeoa.model.release import DEFAULT_RELEASE, Release, load_release
+from kneeoa.training.release_joint_writing import take_over
 
 PERCENT_OF_A_MM = 100 / 75
 
 
 @pytest.fixture(scope="module")
-def release() -> Release:
-    """The last of the shipped releases, by name, that measures joint spaces."""
-    shipped = [load_release(path.name) for path in sorted(RELEASES.iterdir()) if path.is_dir()]
-    return [one for one in shipped if one.manifest.joint_space is not None][-1]
+def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
+    """The default release where it measures joint spaces, else with the shipped joint-space part added."""
+    shipped = load_release()
+    if shipped.manifest.joint_space is not None:
+        return shipped
+    return load_release(take_over(DEFAULT_RELEASE, "joint-space-1", tmp_path_factory.mktemp("release") / "joint"))
 
 
 @pytest.fixture(scope="module")
@@ -180,8 +183,9 @@ def test_film_has_millimetres_on_its_own_pixels_and_the_detectors_are_called_so(
     assert unscaled["medial"].narrowing_percent == pytest.approx(joint["medial"].narrowing_percent)
 
 
-def test_release_without_a_joint_space_part_grades_without_it() -> None:
-    grader = KneeGrader.load("kneeoa-2", device="cpu", threads=1)
+def test_release_without_a_joint_space_part_grades_without_it(release: Release) -> None:
+    manifest = release.manifest.model_copy(update={"joint_space": None})
+    grader = KneeGrader(replace(release, manifest=manifest), device="cpu", threads=1)
     phantom = make_phantom(PhantomSpec(Side.RIGHT, 1, 51, (600, 600)))
     film = Radiograph(phantom.pixels, FilmFacts("film"), side=Side.RIGHT, side_source=SideSource.TAG)
     report = grader.grade(film)
