@@ -60,7 +60,8 @@ class Compared:
     @property
     def failed(self) -> bool:
         """Whether the outlines disagree grossly."""
-        return self.dice < FAILED_DICE or max(np.nan_to_num([self.femur_px, self.tibia_px])) > FAILED_EDGE_PX
+        off = np.nan_to_num([self.femur_px, self.tibia_px])
+        return bool(self.dice < FAILED_DICE or off.max() > FAILED_EDGE_PX)
 
 
 def edges_of_mask(mask: FloatImage) -> tuple[Floats, Floats]:
