@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -18,6 +18,9 @@ from kneeoa.model.errors import FilmError, ReasonCode, Refusal
 from kneeoa.model.finder import FinderSession
 from kneeoa.model.gate import MOST_KNEES, UNKNOWN_SPACING, UNUSUAL, Gate, refuse_by_header, refuse_film, refuse_region
 from kneeoa.model.grades import FilmGrades, KneeGrades, ReleaseFacts, Seconds
+from kneeoa.model.joint_grades import CompartmentGrades
+from kneeoa.model.joint_release import meter_of
+from kneeoa.model.joint_report import film_scale, joint_space_grades
 from kneeoa.model.localize import KneeRegion, find_knees
 from kneeoa.model.metal import MetalSession, with_metal
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side
@@ -44,6 +47,8 @@ class KneeGrader:
         metal = release.contents.get(METAL)
         self.metal = None if metal is None else MetalSession(metal, device, threads)
         self.gate = Gate.from_bytes(release.contents[GATE])
+        joint = release.manifest.joint_space
+        self.joint_space = None if joint is None else meter_of(release.contents, joint, device, threads)
 
     @classmethod
     def load(cls, release: str | Path = DEFAULT_RELEASE, device: str = "auto", threads: int = 0) -> KneeGrader:
@@ -179,6 +184,10 @@ class KneeGrader:
             scores = self.score(np.stack(crops))
             for k, i in enumerate(open_ones):
                 knees[i] = self._graded(knees[i], regions[i], scores, k, sides[k])
+                if knees[i].refusal is None:
+                    knees[i] = replace(
+                        knees[i], joint_space=self._joint_space(radiograph, regions[i], readings[i], sides[k])
+                    )
         return tuple(knees)
 
     def _shown_side(self, region: KneeRegion, reading: SideReading) -> Side:
@@ -213,6 +222,18 @@ class KneeGrader:
         unusual = float(self.gate.distance(embedding)[0]) > self.release.manifest.gate.unusual
         heat = heat_map(scores.activation_maps[k], kl.grade, shown)
         return replace(knee, kl=kl, heat_map=heat, flags=(*knee.flags, UNUSUAL) if unusual else knee.flags)
+
+    def _joint_space(
+        self, radiograph: Radiograph, region: KneeRegion, reading: SideReading, shown: Side
+    ) -> Mapping[str, CompartmentGrades] | None:
+        """The knee's joint space, or None where the release has no part that measures it."""
+        settings = self.release.manifest.joint_space
+        if self.joint_space is None or settings is None:
+            return None
+        side = Side.UNKNOWN if reading.side is Side.UNKNOWN else shown
+        found = self.joint_space.measure(cut_square(radiograph.pixels, region.square), side)
+        square = region.square.enlarged(_reduction(radiograph))
+        return joint_space_grades(found, film_scale(square, radiograph.facts), settings)
 
     def _refused(self, facts: FilmFacts, refusal: Refusal, flags: tuple[str, ...], seconds: Seconds) -> FilmGrades:
         return FilmGrades(facts, self.facts, refusal, flags, (), seconds)

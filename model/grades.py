@@ -6,11 +6,13 @@ Field names are those of the JSON (`docs/report.md`); `FilmGrades.to_json` adds 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import TypeAlias
 
 from kneeoa.model.errors import Refusal
+from kneeoa.model.joint_grades import CompartmentGrades
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Side, SideSource
 
 SCHEMA_VERSION = "1.0"
@@ -68,7 +70,8 @@ class KneeGrades:
         refusal: why this knee has no grade, or None.
         flags: remarks that a reader should see.
         kl: the grade; None exactly when refused.
-        joint_space: None until a release measures it.
+        joint_space: "medial" and "lateral", or "image_left" and "image_right" where the side is unknown; None where
+            the release does not measure it, or the knee is refused.
         heat_map: (rows, columns) float32 in [0, 1] over `box`, what the grade rests on; not part of the JSON.
     """
 
@@ -82,7 +85,7 @@ class KneeGrades:
     refusal: Refusal | None = None
     flags: tuple[str, ...] = ()
     kl: KLGrade | None = None
-    joint_space: None = None
+    joint_space: Mapping[str, CompartmentGrades] | None = None
     heat_map: FloatImage | None = field(default=None, compare=False, repr=False)
 
 
@@ -131,6 +134,8 @@ def _plain(value: object) -> JSON:
         return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.name not in _NOT_IN_JSON}
     if isinstance(value, Enum):
         return str(value.value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, tuple | list):
         return [_plain(item) for item in value]
     if isinstance(value, float):

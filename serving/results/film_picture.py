@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from kneeoa.model.grades import Box, FilmGrades, KneeGrades
 from kneeoa.model.radiograph import FloatImage, Side
+from kneeoa.serving.results.joint_picture import draw_joint_space
 
 GRADED = (255, 176, 32)
 """Colour of a knee that has a grade."""
@@ -64,6 +65,7 @@ def film_picture(pixels: FloatImage, grades: FilmGrades, most: tuple[int, int]) 
     finer, draw = _finer(picture.size)
     for knee in grades.knees:
         _frame(draw, knee, part)
+        draw_joint_space(draw, knee, part.place, _FINER)
     taken: list[Rectangle] = []
     for knee in grades.knees:
         if knee.box is not None:
@@ -94,6 +96,7 @@ def knee_picture(pixels: FloatImage, grades: FilmGrades, knee: KneeGrades, side_
     picture = _shown(pixels, part, grades)
     finer, draw = _finer(picture.size)
     _frame(draw, knee, part)
+    draw_joint_space(draw, knee, part.place, _FINER)
     _tag(draw, knee, [(0.0, 0.0)], picture.size, [])
     return _under(picture, finer)
 

@@ -13,6 +13,7 @@ from kneeoa.model.errors import Refusal
 from kneeoa.model.grades import FilmGrades, KneeGrades
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.serving.results.film_picture import GRADED, REFUSED, film_picture, frame_width, knee_picture
+from kneeoa.serving.results.joint_picture import narrowing_words, width_words
 from kneeoa.serving.results.words import SIDE_SOURCES, film_remarks, percent
 
 FILM_HEIGHT = 760
@@ -24,6 +25,8 @@ _SMALL_FRAME = 130
 """Frames narrower than this are shown enlarged too."""
 _PANEL = 460
 _MARGIN = 28
+_SURE = 0.5
+"""Quality from which on a width is written in full ink."""
 _BACK, _INK, _MUTED, _BAR = (17, 20, 24), (236, 239, 242), (150, 160, 170), (58, 68, 78)
 _MEANING = ("no osteoarthritis", "doubtful", "minimal (definite osteophytes)", "moderate", "severe")
 _SIDES = {Side.RIGHT: "RIGHT KNEE", Side.LEFT: "LEFT KNEE", Side.UNKNOWN: "KNEE, SIDE UNKNOWN"}
@@ -151,6 +154,7 @@ def _write(panel: _Panel, grades: FilmGrades, knees: tuple[KneeGrades, ...]) -> 
         if knee.refusal is not None:
             _write_refusal(panel, knee.refusal)
         _write_grade(panel, knee)
+        _write_joint_space(panel, knee)
         if knee.flags:
             panel.text(f"Flags: {_said(knee.flags)}", 20, GRADED)
     if not knees and grades.refusal is not None:
@@ -170,6 +174,20 @@ def _write_grade(panel: _Panel, knee: KneeGrades) -> None:
     panel.row += 12
     panel.text(f"Radiographic osteoarthritis (KL 2 or more): {percent(kl.oa_probability)}", 20)
     panel.text(f"Expected grade: {kl.expected:.1f}", 20, _INK, 14)
+
+
+def _write_joint_space(panel: _Panel, knee: KneeGrades) -> None:
+    """The widths of the compartments, the less sure ones muted."""
+    if knee.joint_space is None:
+        return
+    panel.text("Minimum joint space width", 19, _MUTED, 6)
+    for name, part in knee.joint_space.items():
+        ink = _INK if part.quality >= _SURE else _MUTED
+        panel.text(f"{name.replace('_', ' ').capitalize()}: {width_words(part)}", 20, ink, 2)
+        words = narrowing_words(part)
+        if words:
+            panel.text(words, 18, _MUTED, 6)
+    panel.row += 8
 
 
 def _write_refusal(panel: _Panel, refusal: Refusal) -> None:

@@ -232,8 +232,16 @@ def evaluate(
     data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
     out: Annotated[Path, typer.Option(help="Folder for report, metrics, predictions and pictures; some show films.")],
     split: Annotated[str, typer.Option(help="Which part judges.")] = "val",
+    joint_space: Annotated[
+        Path | None, typer.Option(help="Folder of outlines; judges the joint space on the crops of DATA by name.")
+    ] = None,
 ) -> None:
     """Judge a release on graded knees, with 95 % intervals by subject; 1 where some pictures could not be read."""
+    if joint_space is not None:
+        from kneeoa.training.evaluate_joint_space import evaluate_joint_space
+
+        typer.echo(json.dumps(evaluate_joint_space(release, data, joint_space, out), indent=1))
+        return
     from kneeoa.training.evaluate import evaluate as judge
 
     found = judge(release, data, out, split)

@@ -12,8 +12,10 @@ from PIL import Image
 
 from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.grades import Box, FilmGrades, KLGrade, KneeGrades, ReleaseFacts
+from kneeoa.model.joint_grades import CompartmentGrades, NarrowingGrade
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Side, SideSource
 from kneeoa.serving.results.film_picture import GRADED, REFUSED, film_picture, frame_width, knee_picture
+from kneeoa.serving.results.joint_picture import FEMUR, MINIMUM, TIBIA, narrowing_words, width_words
 from kneeoa.serving.results.overlay import FILM_HEIGHT, draw_overlay
 
 KL = KLGrade(3, (0.01, 0.04, 0.2, 0.7, 0.05), 2.74, 0.95)
@@ -138,3 +140,39 @@ def test_a_film_without_knees_says_why() -> None:
     bare = draw_overlay(grey(1000, 1000), report((1000, 1000)))
     assert where(bare, REFUSED).any()
     assert not where(bare, REFUSED)[:, :FILM_HEIGHT].any()
+
+
+def test_joint_space_is_drawn_with_its_minimum_and_said_in_words() -> None:
+    part = CompartmentGrades(
+        minimum_px=24.0,
+        minimum_mm=3.6,
+        minimum_percent_of_plateau=4.8,
+        mean_mm=4.4,
+        minimum_interval_mm=(3.1, 4.1),
+        fixed_plateau=None,
+        fixed_femur=None,
+        fixed_unit="mm",
+        millimetres="detector",
+        zone=(0.15, 0.3),
+        contact=False,
+        narrowing_percent=22.0,
+        narrowing_interval_percent=(2.0, 41.0),
+        kl0_percentile=21.0,
+        borderline=True,
+        jsn=NarrowingGrade(0, "measured"),
+        femur_edge=((500.0, 320.0), (500.0, 380.0)),
+        tibia_edge=((524.0, 320.0), (524.0, 380.0)),
+        minimum_at=((500.0, 350.0), (524.0, 350.0)),
+        quality=0.9,
+    )
+    shown = report((1000, 800), knee(520, 300, 400, joint_space={"medial": part}))
+    picture = film_picture(grey(1000, 800), shown, (800, 1000))
+    for row, colour in ((500, FEMUR), (524, TIBIA)):
+        assert where(picture, colour)[row - 3 : row + 4, 325:375].any()
+    assert where(picture, MINIMUM)[505:520, 345:356].any()
+    assert width_words(part) == "3.6 mm at the detector"
+    assert "borderline" in narrowing_words(part)
+    assert width_words(replace(part, contact=True)) == "no visible space"
+    assert width_words(replace(part, reason="no_joint")) == "not measured (no joint)"
+    plain = draw_overlay(grey(1000, 800), report((1000, 800), knee(520, 300, 400)))
+    assert not np.array_equal(np.asarray(draw_overlay(grey(1000, 800), shown)), np.asarray(plain))
