@@ -27,6 +27,9 @@ class GradingError(KneeOAError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type[GradingError], tuple[str, str]]:
+        return type(self), (self.reason, str(self))  # DBOS keeps errors as pickles
+
 
 class FilmGrading(Protocol):
     """Grades one film file. Safe to call from many threads."""

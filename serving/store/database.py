@@ -16,7 +16,7 @@ from kneeoa.model.errors import ConfigError, KneeOAError
 from kneeoa.serving.settings import Settings
 
 SQLITE_NAME = "kneeoa.sqlite"
-SQLITE_WAIT_MILLISECONDS = 10_000
+SQLITE_WAIT_MILLISECONDS = 5_000
 """How long a writer waits for another one before it says that the database is locked."""
 _WRITES = "kneeoa_writes"
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -32,6 +32,9 @@ class StoreError(KneeOAError):
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+    def __reduce__(self) -> tuple[type[StoreError], tuple[str, str]]:
+        return StoreError, (self.reason, str(self))  # DBOS keeps errors as pickles
 
 
 class _Cursor(Protocol):
@@ -117,6 +120,20 @@ class Database:
     def close(self) -> None:
         """Closes all connections."""
         self.engine.dispose()
+
+
+def open_existing(settings: Settings) -> Database:
+    """The database of a service that has run before, at its newest schema.
+
+    Raises:
+        ConfigError: the data folder has never been used.
+        StoreError: it cannot be used now.
+    """
+    if settings.database_url is None and not (settings.data / SQLITE_NAME).is_file():
+        raise ConfigError("No service has run on this data folder yet. Name the right one: --data DIR.")
+    database = Database(database_url(settings))
+    migrate(database)
+    return database
 
 
 def _named(error: DBAPIError) -> StoreError:

@@ -73,7 +73,8 @@ class Film(Table):
         received: when.
         state: see `FilmState`.
         result_id: its newest result, or None.
-        round: how often its work was started anew: replays and regrades.
+        round: number of its work, from 1; every replay and regrade starts the next one.
+        queued: the last round that was put into the queue.
         dead_reason, dead_since: of a dead letter.
         removed: when the original was deleted by retention, or None.
     """
@@ -98,6 +99,7 @@ class Film(Table):
     state: Mapped[str] = mapped_column(String(16))
     result_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
     round: Mapped[int]
+    queued: Mapped[int]
     dead_reason: Mapped[str | None] = mapped_column(String(64))
     dead_since: Mapped[float | None]
     removed: Mapped[float | None]

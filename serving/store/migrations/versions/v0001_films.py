@@ -51,6 +51,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("result_id", sa.String(length=64), nullable=True),
         sa.Column("round", sa.Integer(), nullable=False),
+        sa.Column("queued", sa.Integer(), nullable=False),
         sa.Column("dead_reason", sa.String(length=64), nullable=True),
         sa.Column("dead_since", sa.Double(), nullable=True),
         sa.Column("removed", sa.Double(), nullable=True),

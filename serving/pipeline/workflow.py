@@ -1,0 +1,106 @@
+"""The workflow of one film as DBOS runs it: graded, built, delivered, closed, each a durable step that is tried again.
+
+`WORKFLOW_VERSION` is set by hand, and changes only with the order of the steps: left to itself DBOS hashes the source,
+and every upgrade would strand the films in flight. Films of an older version are adopted by `Work.adopt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import structlog
+
+from kneeoa.serving.grading import INTERNAL, GradingError
+from kneeoa.serving.pipeline.steps import Steps
+from kneeoa.serving.settings import QueueSettings
+from kneeoa.serving.store.database import StoreError
+
+WORKFLOW_VERSION = "1"
+QUEUE = "films"
+P = ParamSpec("P")
+R = TypeVar("R")
+_log = structlog.get_logger("kneeoa.work")
+
+
+def work_id(film_id: str, round_: int) -> str:
+    """The id of a film's work: no two of the same round, and none of another version of the workflow."""
+    return f"{film_id}-{round_}-v{WORKFLOW_VERSION}"
+
+
+def reason_of(error: BaseException) -> str:
+    """The stable code of a failure, of its last attempt where there were several."""
+    attempts = getattr(error, "errors", None)
+    if isinstance(attempts, list) and attempts:
+        return reason_of(attempts[-1])
+    return error.reason if isinstance(error, GradingError | StoreError) else INTERNAL
+
+
+def register(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -> Callable[[str, int, int], None]:
+    """Registers the workflow and its steps with DBOS.
+
+    Args:
+        steps: what they do.
+        queue: how often they are tried.
+        stopping: whether the process is about to end; a failure is then not the film's fault.
+
+    Returns:
+        What queues a film's work: of its id, its round, and its priority (1 is first).
+    """
+    from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
+
+    def should_retry(error: BaseException) -> bool:
+        return not isinstance(error, GradingError) and not stopping()
+
+    def durable(function: Callable[P, R], name: str) -> Callable[P, R]:
+        step = DBOS.step(
+            name=name,
+            retries_allowed=queue.step_attempts > 1,
+            max_attempts=queue.step_attempts,
+            interval_seconds=queue.backoff_seconds,
+            should_retry=should_retry,
+        )
+        return step(function)
+
+    def close(film_id: str, round_: int, reason: str | None) -> None:
+        if reason is None:
+            steps.finish(film_id, round_)
+        else:
+            steps.bury(film_id, round_, reason)
+
+    # Plain functions: DBOS writes attributes on what it registers, and a bound method takes none.
+    def grade_film(film_id: str, work: str) -> str:
+        return steps.grade(film_id, work)
+
+    def build_study(film_id: str) -> str:
+        return steps.build(film_id)
+
+    def deliver_result(result_id: str, destination: str) -> str:
+        return steps.deliver(result_id, destination)
+
+    grade, build = durable(grade_film, "grade"), durable(build_study, "build")
+    deliver, closed = durable(deliver_result, "deliver"), durable(close, "close")
+
+    def film(film_id: str, round_: int) -> str:
+        try:
+            result = grade(film_id, work_id(film_id, round_))
+            build(film_id)
+            for name in sorted(steps.destinations):
+                deliver(result, name)
+        except Exception as error:
+            if stopping():
+                raise  # the next start takes it up
+            reason = reason_of(error)
+            _log.warning("film_failed", film_id=film_id, reason=reason, error=type(error).__name__)
+            closed(film_id, round_, reason)
+            return reason
+        closed(film_id, round_, None)
+        return "done"
+
+    workflow = DBOS.workflow(name="film")(film)
+
+    def enqueue(film_id: str, round_: int, priority: int) -> None:
+        with SetWorkflowID(work_id(film_id, round_)), SetEnqueueOptions(priority=priority):
+            DBOS.enqueue_workflow(QUEUE, workflow, film_id, round_)
+
+    return enqueue
