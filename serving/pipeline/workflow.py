@@ -6,7 +6,8 @@ and every upgrade would strand the films in flight. Films of an older version ar
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import structlog
@@ -36,6 +37,16 @@ def reason_of(error: BaseException) -> str:
     return error.reason if isinstance(error, GradingError | StoreError) else INTERNAL
 
 
+@dataclass(frozen=True, slots=True)
+class _Durable:
+    """The steps as DBOS records them."""
+
+    grade: Callable[[str, str], str]
+    build: Callable[[str], str]
+    deliver: Callable[[str, str], str]
+    close: Callable[[str, int, str | None], None]
+
+
 def register(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -> Callable[[str, int, int], None]:
     """Registers the workflow and its steps with DBOS.
 
@@ -49,18 +60,60 @@ def register(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
     """
     from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
+    workflow = DBOS.workflow(name="film")(_film(_durable(steps, queue, stopping), sorted(steps.destinations), stopping))
+
+    def enqueue(film_id: str, round_: int, priority: int) -> None:
+        with SetWorkflowID(work_id(film_id, round_)), SetEnqueueOptions(priority=priority):
+            DBOS.enqueue_workflow(QUEUE, workflow, film_id, round_)
+
+    return enqueue
+
+
+def _film(durable: _Durable, destinations: Sequence[str], stopping: Callable[[], bool]) -> Callable[[str, int], str]:
+    def film(film_id: str, round_: int) -> str:
+        try:
+            result = durable.grade(film_id, work_id(film_id, round_))
+            durable.build(film_id)
+            for name in destinations:
+                durable.deliver(result, name)
+        except Exception as error:
+            if stopping():
+                raise  # the next start takes it up
+            reason = reason_of(error)
+            _log.warning("film_failed", film_id=film_id, reason=reason, error=type(error).__name__)
+            durable.close(film_id, round_, reason)
+            return reason
+        durable.close(film_id, round_, None)
+        return "done"
+
+    return film
+
+
+def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -> _Durable:
+    """The steps, each tried later and later, up to `step_attempts`; grading counts a decoder's deaths itself."""
+    from dbos import DBOS
+
     def should_retry(error: BaseException) -> bool:
         return not isinstance(error, GradingError) and not stopping()
 
-    def durable(function: Callable[P, R], name: str) -> Callable[P, R]:
-        step = DBOS.step(
+    def step(function: Callable[P, R], name: str) -> Callable[P, R]:
+        return DBOS.step(
             name=name,
             retries_allowed=queue.step_attempts > 1,
             max_attempts=queue.step_attempts,
             interval_seconds=queue.backoff_seconds,
             should_retry=should_retry,
-        )
-        return step(function)
+        )(function)
+
+    # Plain functions: DBOS writes attributes on what it registers, and a bound method takes none.
+    def grade(film_id: str, work: str) -> str:
+        return steps.grade(film_id, work)
+
+    def build(film_id: str) -> str:
+        return steps.build(film_id)
+
+    def deliver(result_id: str, destination: str) -> str:
+        return steps.deliver(result_id, destination)
 
     def close(film_id: str, round_: int, reason: str | None) -> None:
         if reason is None:
@@ -68,39 +121,4 @@ def register(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
         else:
             steps.bury(film_id, round_, reason)
 
-    # Plain functions: DBOS writes attributes on what it registers, and a bound method takes none.
-    def grade_film(film_id: str, work: str) -> str:
-        return steps.grade(film_id, work)
-
-    def build_study(film_id: str) -> str:
-        return steps.build(film_id)
-
-    def deliver_result(result_id: str, destination: str) -> str:
-        return steps.deliver(result_id, destination)
-
-    grade, build = durable(grade_film, "grade"), durable(build_study, "build")
-    deliver, closed = durable(deliver_result, "deliver"), durable(close, "close")
-
-    def film(film_id: str, round_: int) -> str:
-        try:
-            result = grade(film_id, work_id(film_id, round_))
-            build(film_id)
-            for name in sorted(steps.destinations):
-                deliver(result, name)
-        except Exception as error:
-            if stopping():
-                raise  # the next start takes it up
-            reason = reason_of(error)
-            _log.warning("film_failed", film_id=film_id, reason=reason, error=type(error).__name__)
-            closed(film_id, round_, reason)
-            return reason
-        closed(film_id, round_, None)
-        return "done"
-
-    workflow = DBOS.workflow(name="film")(film)
-
-    def enqueue(film_id: str, round_: int, priority: int) -> None:
-        with SetWorkflowID(work_id(film_id, round_)), SetEnqueueOptions(priority=priority):
-            DBOS.enqueue_workflow(QUEUE, workflow, film_id, round_)
-
-    return enqueue
+    return _Durable(step(grade, "grade"), step(build, "build"), step(deliver, "deliver"), step(close, "close"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -36,7 +36,7 @@ class Arrival:
 
 def same_uid(session: Session, identity: FilmIdentity) -> Sequence[Film]:
     """Films that are this one or share its SOP Instance UID."""
-    query: Select[tuple[Film]] = select(Film)
+    query = select(Film)
     if identity.sop_uid is None:
         return session.scalars(query.where(Film.film_id == identity.film_id())).all()
     return session.scalars(query.where(Film.sop_uid == identity.sop_uid)).all()
