@@ -28,7 +28,7 @@ class GradingError(KneeOAError):
         self.reason = reason
 
     def __reduce__(self) -> tuple[type[GradingError], tuple[str, str]]:
-        return type(self), (self.reason, str(self))  # DBOS keeps errors as pickles
+        return GradingError, (self.reason, str(self))  # DBOS keeps errors as pickles
 
 
 class FilmGrading(Protocol):

@@ -110,7 +110,8 @@ class Work:
         """
         with self._database.read() as session:
             query = select(Film.film_id, Film.round).where(Film.state == FilmState.WAITING)
-            films = session.execute(query.order_by(Film.received)).tuples().all()
+            films = session.execute(query.order_by(Film.received)).all()
+        self._cancel_strangers()
         adopted = 0
         for start in range(0, len(films), _CHUNK):
             adopted += self._adopt(dict(films[start : start + _CHUNK]))
@@ -139,6 +140,18 @@ class Work:
             DBOS.delete_workflows(ids)
         return len(ids)
 
+    def recorded(self) -> int:
+        """How much work DBOS has on record, finished or not."""
+        from dbos import DBOS
+
+        return len(DBOS.list_workflows(load_input=False, load_output=False))
+
+    def pending(self) -> int:
+        """How much work is queued or running."""
+        from dbos import DBOS
+
+        return len(DBOS.list_workflows(status=sorted(_ALIVE), load_input=False, load_output=False))
+
     def _dispatch(self) -> None:
         while (arrival := self._arrivals.get()) is not None and self._enqueue is not None:
             try:
@@ -149,6 +162,16 @@ class Work:
                     return
                 time.sleep(1)
                 self._arrivals.put(arrival)
+
+    @staticmethod
+    def _cancel_strangers() -> None:
+        """Cancels work of other versions, which DBOS would never run: its films get work of this one."""
+        from dbos import DBOS
+
+        alive = DBOS.list_workflows(status=sorted(_ALIVE), load_input=False, load_output=False)
+        strangers = [w.workflow_id for w in alive if w.app_version != workflow.WORKFLOW_VERSION]
+        if strangers:
+            DBOS.cancel_workflows(strangers)
 
     def _adopt(self, films: dict[str, int]) -> int:
         from dbos import DBOS
@@ -178,5 +201,5 @@ def _config(data: Path, url: str) -> DBOSConfig:
         "system_database_url": own,
         "application_version": workflow.WORKFLOW_VERSION,
         "executor_id": f"kneeoa-{folder}",
-        "log_level": "WARNING",
+        "log_level": "ERROR",
     }

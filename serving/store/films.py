@@ -134,7 +134,7 @@ def study_films(session: Session, study_uid: str) -> list[StudyFilm]:
             result.result_uid if result else None,
             result.report if result else None,
         )
-        for film, result in session.execute(query).tuples()
+        for film, result in session.execute(query)
     ]
 
 

@@ -177,7 +177,7 @@ def correction_rows(session: Session, study_uid: str | None = None) -> tuple[Cor
             release_sha256=release,
             created=c.created,
         )
-        for c, sop_uid, release in session.execute(query).tuples()
+        for c, sop_uid, release in session.execute(query)
     )
 
 
