@@ -87,6 +87,13 @@ def worst_grade(report: dict[str, JSON]) -> int | None:
     return max((int(_number(kl["grade"])) for kl in kls if isinstance(kl, dict)), default=None)
 
 
+def disagree(report: dict[str, JSON]) -> bool:
+    """Whether films of one side of a StudyReport disagree."""
+    knees = report["knees"]
+    flags = [knee["flags"] for knee in knees if isinstance(knee, dict)] if isinstance(knees, list) else []
+    return any(isinstance(told, list) and FILMS_DISAGREE in told for told in flags)
+
+
 def _gradable(films: Iterable[StudyFilm]) -> Iterable[_Candidate]:
     for film in films:
         knees = (film.report or {}).get("knees")

@@ -17,7 +17,7 @@ from kneeoa.serving.store.database import Database
 from kneeoa.serving.store.films import add_result, happened, note_delivery, study_films
 from kneeoa.serving.store.originals import Originals
 from kneeoa.serving.store.tables import Delivery, Event, Film, FilmState, Result, Study
-from kneeoa.serving.study import study_report
+from kneeoa.serving.study import disagree, study_report, worst_grade
 
 RESULT_SETTINGS: dict[str, JSON] = {"road": 1}
 """Settings that change results. Today there are none but the road itself; a new one belongs here."""
@@ -91,6 +91,7 @@ class Steps:
             study = session.get_one(Study, film.study_uid, with_for_update=True)
             films = study_films(session, study.study_uid)
             study.report = study_report(study.study_uid, films)
+            study.worst_grade, study.films_disagree = worst_grade(study.report), disagree(study.report)
             study.report_uid = made_uid("study report", *sorted(f.result_uid for f in films if f.result_uid))
             return study.report_uid
 

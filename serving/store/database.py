@@ -75,6 +75,7 @@ class Database:
         if self.is_sqlite:
             event.listen(self.engine, "connect", _prepare_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
+        self._closed = False
         self._readers = sessionmaker(self.engine, expire_on_commit=False)
         self._writers = sessionmaker(self.engine.execution_options(**{_WRITES: True}), expire_on_commit=False)
 
@@ -100,6 +101,8 @@ class Database:
 
     @contextmanager
     def _session(self, sessions: sessionmaker[Session]) -> Iterator[Session]:
+        if self._closed:
+            raise StoreError("store_unavailable", "The service has stopped.")
         try:
             with sessions.begin() as session:
                 yield session
@@ -118,7 +121,8 @@ class Database:
             session.execute(text("SELECT 1"))
 
     def close(self) -> None:
-        """Closes all connections."""
+        """Closes all connections, for good: work that outlives its time must not write beside the next process."""
+        self._closed = True
         self.engine.dispose()
 
 

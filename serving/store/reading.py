@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from kneeoa.model.grades import JSON
@@ -20,6 +20,8 @@ class StudyOrder(StrEnum):
 
     NEWEST = "newest"
     OLDEST = "oldest"
+    WORST = "worst"
+    """The highest headline grade first, ungraded studies last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +32,16 @@ class StudyFilter:
         state: at least one of its films stands there.
         received_from, received_to: of its last film, seconds since 1970.
         source: at least one of its films came from there.
+        grade_from: the highest headline grade is at least this.
+        films_disagree: whether films of one side disagree.
     """
 
     state: FilmState | None = None
     received_from: float | None = None
     received_to: float | None = None
     source: str | None = None
+    grade_from: int | None = None
+    films_disagree: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,8 @@ class StudyRow:
         study_uid: Study Instance UID.
         first_received, last_received: of its films.
         films: how many films by state.
+        worst_grade: the highest headline grade, or None.
+        films_disagree: whether films of one side disagree.
         report: the StudyReport as last built, or None.
     """
 
@@ -53,6 +61,8 @@ class StudyRow:
     first_received: float
     last_received: float
     films: dict[str, int]
+    worst_grade: int | None
+    films_disagree: bool
     report: dict[str, JSON] | None
 
 
@@ -112,6 +122,27 @@ def study_page(session: Session, wanted: StudyFilter, order: StudyOrder, offset:
         offset: how many are passed over.
         limit: most rows, up to `MOST_ROWS`.
     """
+    query = _wanted(wanted)
+    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
+    page = session.scalars(
+        query.order_by(*_SORTED[order], Study.study_uid).offset(offset).limit(min(limit, MOST_ROWS))
+    ).all()
+    counts: dict[str, dict[str, int]] = {study.study_uid: {} for study in page}
+    grouped = select(Film.study_uid, Film.state, func.count()).where(Film.study_uid.in_(counts))
+    for uid, state, count in session.execute(grouped.group_by(Film.study_uid, Film.state)):
+        counts[uid][state] = count
+    rows = tuple(_row(study, counts[study.study_uid]) for study in page)
+    return StudyPage(rows, total)
+
+
+_SORTED = {
+    StudyOrder.NEWEST: (Study.last_received.desc(),),
+    StudyOrder.OLDEST: (Study.last_received.asc(),),
+    StudyOrder.WORST: (func.coalesce(Study.worst_grade, -1).desc(), Study.last_received.desc()),
+}
+
+
+def _wanted(wanted: StudyFilter) -> Select[Study]:
     query = select(Study)
     films = select(Film.film_id).where(Film.study_uid == Study.study_uid)
     if wanted.state is not None:
@@ -122,15 +153,23 @@ def study_page(session: Session, wanted: StudyFilter, order: StudyOrder, offset:
         query = query.where(Study.last_received >= wanted.received_from)
     if wanted.received_to is not None:
         query = query.where(Study.last_received < wanted.received_to)
-    total = session.scalar(select(func.count()).select_from(query.subquery())) or 0
-    by = Study.last_received.desc() if order is StudyOrder.NEWEST else Study.last_received.asc()
-    page = session.scalars(query.order_by(by, Study.study_uid).offset(offset).limit(min(limit, MOST_ROWS))).all()
-    counts: dict[str, dict[str, int]] = {study.study_uid: {} for study in page}
-    grouped = select(Film.study_uid, Film.state, func.count()).where(Film.study_uid.in_(counts))
-    for uid, state, count in session.execute(grouped.group_by(Film.study_uid, Film.state)):
-        counts[uid][state] = count
-    rows = tuple(StudyRow(s.study_uid, s.first_received, s.last_received, counts[s.study_uid], s.report) for s in page)
-    return StudyPage(rows, total)
+    if wanted.grade_from is not None:
+        query = query.where(Study.worst_grade >= wanted.grade_from)
+    if wanted.films_disagree is not None:
+        query = query.where(func.coalesce(Study.films_disagree, False) == wanted.films_disagree)
+    return query
+
+
+def _row(study: Study, films: dict[str, int]) -> StudyRow:
+    return StudyRow(
+        study_uid=study.study_uid,
+        first_received=study.first_received,
+        last_received=study.last_received,
+        films=films,
+        worst_grade=study.worst_grade,
+        films_disagree=bool(study.films_disagree),
+        report=study.report,
+    )
 
 
 def results_of(session: Session, film_id: str) -> tuple[ResultRow, ...]:

@@ -45,6 +45,8 @@ class Study(Table):
         first_received, last_received: of its films.
         report: the joined StudyReport as last built, or None before the first result.
         report_uid: UID of that report, hashed from its results.
+        worst_grade: the highest headline grade of that report, or None.
+        films_disagree: whether two films of one side lie two grades apart or more.
     """
 
     __tablename__ = "studies"
@@ -54,6 +56,8 @@ class Study(Table):
     last_received: Mapped[float] = mapped_column(index=True)
     report: Mapped[dict[str, JSON] | None]
     report_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    worst_grade: Mapped[int | None] = mapped_column(index=True)
+    films_disagree: Mapped[bool | None]
 
 
 class Film(Table):
