@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pydicom
+from pydicom.uid import UID
 
 from kneeoa.datasets.phantom import PhantomSpec, write_phantom
 from kneeoa.model.radiograph import Side
@@ -41,8 +42,8 @@ def write_film(
     study: int,
 ) -> None:
     """Writes one of them."""
-    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = f"1.2.826.0.1.3680043.9.99.7.{number}"
-    film.StudyInstanceUID = f"1.2.826.0.1.3680043.9.99.8.{study}"
+    film.SOPInstanceUID = film.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.826.0.1.3680043.9.99.7.{number}")
+    film.StudyInstanceUID = UID(f"1.2.826.0.1.3680043.9.99.8.{study}")
     changed = pixels.copy()
     changed[0, :4] = [number % 1000, number // 1000, 1, 2]
     film.PixelData = changed.tobytes()

@@ -17,10 +17,10 @@ from kneeoa.serving.store.backup import BackupError, back_up, restore
 def test_a_restored_service_has_everything_and_finishes_what_had_waited(
     tmp_path: Path, postgres: PostgresCluster, kind: str
 ) -> None:
-    old, new = ({"database_url": postgres.new_database() if kind == "postgresql" else None} for _ in range(2))
+    old, new = (postgres.new_database() if kind == "postgresql" else None for _ in range(2))
     films = write_films(tmp_path / "films", 6)
     grading = ScriptedGrading()
-    with service_on(tmp_path / "data", grading, **old, stop_seconds=0) as service:
+    with service_on(tmp_path / "data", grading, database_url=old, stop_seconds=0) as service:
         done = [str(service.receive(film, sender="upload").film_id) for film in films[:3]]
         settle(service)
         uids = [service.results(film_id)[0].result_uid for film_id in done]
@@ -29,9 +29,9 @@ def test_a_restored_service_has_everything_and_finishes_what_had_waited(
         wait_for(lambda: len(grading.order) == 5)
         assert back_up(service.settings, tmp_path / "backup") == 5
     shutil.rmtree(tmp_path / "data")
-    settings = settings_for(tmp_path / "data", **new)
+    settings = settings_for(tmp_path / "data", database_url=new)
     assert restore(tmp_path / "backup", settings) == 5
-    with service_on(tmp_path / "data", ScriptedGrading(), **new) as service:
+    with service_on(tmp_path / "data", ScriptedGrading(), database_url=new) as service:
         settle(service)
         assert [service.results(film_id)[0].result_uid for film_id in done] == uids
         assert all(len(service.results(film_id)) == 1 for film_id in done + waiting)

@@ -183,7 +183,7 @@ def test_a_disk_that_is_full_or_read_only_says_so_and_nothing_is_broken(
     (tmp_path / "program.py").write_text(textwrap.dedent(DISK) + textwrap.dedent(program))
     root = str(Path(__file__).parents[3])
     run = f'mount -t tmpfs -o size={room_kb}k none "$1" && shift && exec "$@"'
-    arguments = [tmp_path / "disk", root, tmp_path / "films"]
+    arguments = [str(tmp_path / "disk"), root, str(tmp_path / "films")]
     done = subprocess.run(
         [
             "unshare",
