@@ -75,11 +75,11 @@ clean: ## remove both environments and everything made here, but neither runs/ n
 $(DEMO_STAMP): $(PINS)
 	@$(PYTHON) -c $(VERSION_CHECK)
 	$(PYTHON) -m venv .venv-demo
-	$(DEMO)/python -m pip install --quiet -c constraints.txt -e '.[cpu]'
+	$(DEMO)/python -m pip install --quiet -c constraints.txt -e '.[cpu,serve]'
 	@touch $@
 
 $(STAMP): $(PINS)
 	@$(PYTHON) -c $(VERSION_CHECK)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,train,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,serve,train,docs,dev]'
 	@touch $@

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kneeoa import __version__
+from kneeoa.cli_serve import SERVICE_COMMANDS, add_commands
 from kneeoa.datasets.phantom_choices import (
     FilmObject,
     LateralityStatement,
@@ -39,6 +40,7 @@ app = typer.Typer(
 )
 datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
+add_commands(app)
 _STORAGE, _GREY, _HEADER, _LIES = "How it is stored", "What its grey values mean", "What its header says", "How it lies"
 
 
@@ -269,6 +271,11 @@ def _fail(message: str) -> None:
     raise typer.Exit(2)
 
 
+def _extra() -> str:
+    """The extra that the command on this command line needs."""
+    return "serve" if set(sys.argv[1:2]) & SERVICE_COMMANDS else "train"
+
+
 def main() -> None:
     """Runs the command; an error of ours, or a missing extra, is one line on stderr and status 2."""
     try:
@@ -279,5 +286,5 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if (error.name or "kneeoa").startswith("kneeoa"):
             raise
-        typer.echo(f"kneeoa: {error.name} is not installed; run: pip install 'kneeoa[train]'", err=True)
+        typer.echo(f"kneeoa: {error.name} is not installed; run: pip install 'kneeoa[{_extra()}]'", err=True)
         sys.exit(2)

@@ -1,0 +1,1 @@
+"""The durable road of a film through the service: received, graded, built into results, delivered."""

@@ -1,0 +1,344 @@
+"""The service's facade: everything that the API, the PACS and the commands may ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Self
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from kneeoa.model.grades import JSON, KL_GRADES, ReleaseFacts
+from kneeoa.serving.corrections import CorrectionRow, CorrectionsTable, corrections_table
+from kneeoa.serving.grading import FilmGrading, InProcessGrading
+from kneeoa.serving.listeners import Listeners
+from kneeoa.serving.pipeline.admission import Admission
+from kneeoa.serving.pipeline.destinations import Destination, EventStream
+from kneeoa.serving.pipeline.housekeeping import Housekeeping
+from kneeoa.serving.pipeline.intake import Intake, Receipt
+from kneeoa.serving.pipeline.owner import Ownership
+from kneeoa.serving.pipeline.rework import NotFoundError, drop, regrade, replay
+from kneeoa.serving.pipeline.steps import Steps
+from kneeoa.serving.pipeline.work import Work
+from kneeoa.serving.settings import Settings
+from kneeoa.serving.store import reading
+from kneeoa.serving.store.database import Database, database_url, migrate
+from kneeoa.serving.store.films import happened, study_films, waiting
+from kneeoa.serving.store.originals import Originals
+from kneeoa.serving.store.reading import DeadLetter, EventRow, ResultRow, StudyFilter, StudyOrder, StudyPage
+from kneeoa.serving.store.tables import Correction, Event, Film, FilmState, Result, Study
+from kneeoa.serving.study import study_report
+
+DEFAULT_PRIORITY = 5
+_EVENTS_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class QueueState:
+    """How much waits.
+
+    Attributes:
+        depth: films that wait or are worked on.
+        oldest_seconds: how long the oldest of them has waited; 0 where none does.
+        dead_letters: films whose work failed for good.
+    """
+
+    depth: int
+    oldest_seconds: float
+    dead_letters: int
+
+
+@dataclass(frozen=True, slots=True)
+class CorrectionRequest:
+    """A reader's grade.
+
+    Attributes:
+        side: "R", "L" or "unknown", as the report names the knee.
+        reader: pseudonym of the reader; never a name.
+        grade: KL 0-4, or None for "cannot be graded".
+        reason: why.
+        film_id: which film; None is the side's headline film.
+    """
+
+    side: str
+    reader: str
+    grade: int | None
+    reason: str
+    film_id: str | None = None
+
+
+class KneeService:
+    """The running service. Its methods block and may be called from any thread.
+
+    Args:
+        settings: see `Settings`.
+        grading: grades a film; by default this process does.
+        destinations: where results go besides the event stream.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        grading: FilmGrading | None = None,
+        destinations: tuple[Destination, ...] = (),
+    ) -> None:
+        self.settings = settings
+        self.grading = grading or InProcessGrading(settings.release, settings.device)
+        url = database_url(settings)
+        self.database = Database(url)
+        self.originals = Originals(settings.data)
+        self.listeners = Listeners()
+        self._ownership = Ownership(settings.data)
+        stream = EventStream(self.database, self.listeners.ring)
+        steps = Steps(
+            database=self.database,
+            originals=self.originals,
+            grading=self.grading,
+            destinations={destination.name: destination for destination in (stream, *destinations)},
+            grade_attempts=settings.queue.grade_attempts,
+            backoff_seconds=settings.queue.backoff_seconds,
+        )
+        self._work = Work(settings, self.database, url, steps)
+        self._housekeeping = Housekeeping(self.database, self.originals, self._work, settings.retention_days)
+        admission = Admission(settings.queue, self.database, self.originals)
+        self._intake = Intake(admission, self.database, self.originals, self._work, settings.limits.file_bytes)
+        self._running = False
+
+    def start(self) -> Self:
+        """Takes the data folder, brings the schema up to date and starts the work.
+
+        Raises:
+            AlreadyOwnedError: another process has the data folder or the database.
+            StoreError: the data folder or the database cannot be used.
+        """
+        self._ownership.take(self.grading.release.sha256)
+        try:
+            self._ownership.take_database(self.database)
+            self.originals.prepare()
+            migrate(self.database)
+            self._work.start()
+        except BaseException:
+            self._ownership.release()
+            self.database.close()
+            raise
+        self._housekeeping.start()
+        self._running = True
+        return self
+
+    def stop(self) -> None:
+        """Finishes what runs, at most `stop_seconds`; what waits, waits for the next start."""
+        self._running = False
+        self._housekeeping.stop()
+        self._work.stop()
+        self.grading.close()
+        self.database.close()
+        self._ownership.release()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def release(self) -> ReleaseFacts:
+        """Which networks grade."""
+        return self.grading.release
+
+    def ready(self) -> bool:
+        """Whether films can be taken now.
+
+        Raises:
+            StoreError: the database does not answer.
+        """
+        self.database.ping()
+        return self._running
+
+    def receive(self, source: BinaryIO | Path, *, sender: str, priority: int = DEFAULT_PRIORITY) -> Receipt:
+        """Takes a film; see `Intake.receive`."""
+        receipt = self._intake.receive(source, sender=sender, priority=priority)
+        self.listeners.ring()
+        return receipt
+
+    def studies(
+        self,
+        wanted: StudyFilter | None = None,
+        order: StudyOrder = StudyOrder.NEWEST,
+        offset: int = 0,
+        limit: int = 100,
+    ) -> StudyPage:
+        """A page of the list of studies."""
+        with self.database.read() as session:
+            return reading.study_page(session, wanted or StudyFilter(), order, offset, limit)
+
+    def study(self, study_uid: str) -> dict[str, JSON]:
+        """The StudyReport of a study, as of now.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
+        with self.database.read() as session:
+            if session.get(Study, study_uid) is None:
+                raise NotFoundError("There is no such study.")
+            return study_report(study_uid, study_films(session, study_uid))
+
+    def film(self, film_id: str) -> Film:
+        """The row of a film.
+
+        Raises:
+            NotFoundError: there is no such film.
+        """
+        with self.database.read() as session:
+            film = session.get(Film, film_id)
+        if film is None:
+            raise NotFoundError("There is no such film.")
+        return film
+
+    def film_path(self, film_id: str) -> Path:
+        """Where a film's original lies.
+
+        Raises:
+            NotFoundError: there is no such film, or its original was removed by retention.
+        """
+        film = self.film(film_id)
+        path = self.originals.path(film.film_id, film.suffix)
+        if film.removed is not None or not path.is_file():
+            raise NotFoundError("The film's original was removed; its results are still there.")
+        return path
+
+    def results(self, film_id: str) -> tuple[ResultRow, ...]:
+        """All results of a film, the newest first.
+
+        Raises:
+            NotFoundError: there is no such film.
+        """
+        self.film(film_id)
+        with self.database.read() as session:
+            return reading.results_of(session, film_id)
+
+    def add_correction(self, study_uid: str, request: CorrectionRequest) -> CorrectionRow:
+        """Keeps a reader's grade beside the network's.
+
+        Raises:
+            NotFoundError: the study has no such film or knee with a report.
+            ValueError: the grade is no KL grade.
+        """
+        if request.grade is not None and request.grade not in KL_GRADES:
+            raise ValueError("A KL grade is 0, 1, 2, 3 or 4.")
+        with self.database.write() as session:
+            film, result = _read_film(session, study_uid, request)
+            row = Correction(
+                study_uid=study_uid,
+                film_id=film.film_id,
+                side=request.side,
+                reader=request.reader,
+                grade=request.grade,
+                reason=request.reason,
+                network_grade=_network_grade(result.report, request.side),
+                result_id=result.result_id,
+                created=time.time(),
+            )
+            session.add(row)
+            session.flush()
+            facts: dict[str, JSON] = {"side": row.side, "grade": row.grade, "network_grade": row.network_grade}
+            happened(
+                session,
+                Event(
+                    kind="correction",
+                    key=str(row.correction_id),
+                    study_uid=study_uid,
+                    film_id=film.film_id,
+                    facts=facts,
+                    created=row.created,
+                ),
+            )
+            kept = [c for c in reading.correction_rows(session, study_uid) if c.correction_id == row.correction_id]
+        self.listeners.ring()
+        return kept[0]
+
+    def corrections(self, study_uid: str | None = None) -> CorrectionsTable:
+        """Corrections of one study or of all, with the agreement of each reader."""
+        with self.database.read() as session:
+            return corrections_table(reading.correction_rows(session, study_uid))
+
+    def dead_letters(self, offset: int = 0, limit: int = 100) -> tuple[DeadLetter, ...]:
+        """Films whose work failed for good, the newest failure first."""
+        with self.database.read() as session:
+            return reading.dead_letters(session, offset, limit)
+
+    def replay(self, film_id: str) -> None:
+        """Starts the work of a dead letter anew; see `rework.replay`."""
+        with self.database.write() as session:
+            replay(session, film_id)
+
+    def drop(self, film_id: str) -> None:
+        """Gives a dead letter up; see `rework.drop`."""
+        with self.database.write() as session:
+            drop(session, film_id)
+
+    def regrade(self) -> int:
+        """Grades stored films, whose newest result is by another release, with this one; how many."""
+        return regrade(self.database, self.release.sha256)
+
+    def queue(self) -> QueueState:
+        """How much waits."""
+        with self.database.read() as session:
+            depth, oldest = waiting(session)
+            dead = session.scalar(select(func.count()).where(Film.state == FilmState.DEAD)) or 0
+        return QueueState(depth, 0.0 if oldest is None else max(0.0, time.time() - oldest), dead)
+
+    async def subscribe(self, after: int | None = None) -> AsyncIterator[EventRow]:
+        """Events as they happen, without end.
+
+        Args:
+            after: the number of the last event that the listener has; None: only what happens from now on.
+        """
+        bell = self.listeners.add()
+        try:
+            last = await asyncio.to_thread(self._last_event) if after is None else after
+            while True:
+                bell.clear()
+                rows = await asyncio.to_thread(self._events_after, last)
+                for row in rows:
+                    last = row.sequence
+                    yield row
+                if not rows:
+                    await bell.wait()
+        finally:
+            self.listeners.remove(bell)
+
+    def _last_event(self) -> int:
+        with self.database.read() as session:
+            return reading.last_event(session)
+
+    def _events_after(self, sequence: int) -> tuple[EventRow, ...]:
+        with self.database.read() as session:
+            return reading.events_after(session, sequence, _EVENTS_AT_ONCE)
+
+
+def _read_film(session: Session, study_uid: str, request: CorrectionRequest) -> tuple[Film, Result]:
+    """The film that was read, and the result that the reader saw."""
+    if session.get(Study, study_uid) is None:
+        raise NotFoundError("There is no such study.")
+    film_id = request.film_id
+    if film_id is None:
+        knees = study_report(study_uid, study_films(session, study_uid))["knees"]
+        listed = [knee for knee in knees if isinstance(knee, dict)] if isinstance(knees, list) else []
+        film_id = next((str(knee["film_id"]) for knee in listed if knee["side"] == request.side), None)
+    film = session.get(Film, film_id) if film_id is not None else None
+    if film is None or film.study_uid != study_uid or film.result_id is None:
+        raise NotFoundError("The study has no such film with a result, or no graded knee of this side: name the film.")
+    return film, session.get_one(Result, film.result_id)
+
+
+def _network_grade(report: dict[str, JSON], side: str) -> int | None:
+    knees = report["knees"]
+    for knee in knees if isinstance(knees, list) else ():
+        if isinstance(knee, dict) and knee["side"] == side and isinstance(kl := knee["kl"], dict):
+            grade = kl["grade"]
+            return grade if isinstance(grade, int) else None
+    return None

@@ -1,0 +1,207 @@
+"""The tables, as SQLAlchemy 2 classes. A change here needs a migration beside it (`migrations/versions`).
+
+Times are UTC, seconds since 1970 as float: SQLite has no time type, and both databases must sort alike. Nothing of a
+patient is stored but the UIDs that the result must name.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import sqlalchemy as sa
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from kneeoa.model.grades import JSON
+
+ID_LENGTH = 64
+UID_LENGTH = 64
+
+
+class Table(DeclarativeBase):
+    """What all tables share: one metadata, and JSON columns for JSON values."""
+
+    type_annotation_map = {dict[str, JSON]: sa.JSON}  # noqa: RUF012 - as SQLAlchemy reads it
+
+
+class FilmState(StrEnum):
+    """Where a film stands."""
+
+    WAITING = "waiting"
+    """It is stored; its work is queued or running."""
+    DONE = "done"
+    """It has a result, which may be a refusal, and everything was delivered."""
+    DEAD = "dead"
+    """Its work failed for good; a person must replay or drop it."""
+    DROPPED = "dropped"
+    """A person gave it up."""
+
+
+class Study(Table):
+    """A study that at least one film belongs to.
+
+    Attributes:
+        study_uid: Study Instance UID, or one made from the film's hash for pictures.
+        first_received, last_received: of its films.
+        report: the joined StudyReport as last built, or None before the first result.
+        report_uid: UID of that report, hashed from its results.
+        worst_grade: the highest headline grade of that report, or None.
+        films_disagree: whether two films of one side lie two grades apart or more.
+    """
+
+    __tablename__ = "studies"
+
+    study_uid: Mapped[str] = mapped_column(String(UID_LENGTH), primary_key=True)
+    first_received: Mapped[float]
+    last_received: Mapped[float] = mapped_column(index=True)
+    report: Mapped[dict[str, JSON] | None]
+    report_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    worst_grade: Mapped[int | None] = mapped_column(index=True)
+    films_disagree: Mapped[bool | None]
+
+
+class Film(Table):
+    """An original as it came.
+
+    Attributes:
+        film_id: see `pipeline.identity`.
+        study_uid: its study.
+        sop_uid: SOP Instance UID, None for a picture or an object without one.
+        pixels_sha256: of the pixel data as encoded; what tells a resend from a reused UID.
+        suffix: ".dcm", ".png" or ".jpg".
+        size_bytes: of the file.
+        acquired: acquisition date and time as the object states them ("20240131101500"), or "".
+        source: who sent it: "stow", "upload", "store_scp", ... never a name of a person.
+        priority: 1 is first, 10 last.
+        uid_reused: whether another film has this SOP Instance UID with other pixels.
+        received: when.
+        state: see `FilmState`.
+        result_id: its newest result, or None.
+        round: number of its work, from 1; every replay and regrade starts the next one.
+        queued: the last round that was put into the queue.
+        dead_reason, dead_since: of a dead letter.
+        removed: when the original was deleted by retention, or None.
+    """
+
+    __tablename__ = "films"
+    __table_args__ = (
+        Index("ix_films_state_received", "state", "received"),
+        Index("ix_films_state_priority", "state", "priority", "received"),
+    )
+
+    film_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    study_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_uid"), index=True)
+    sop_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH), index=True)
+    pixels_sha256: Mapped[str] = mapped_column(String(64))
+    suffix: Mapped[str] = mapped_column(String(8))
+    size_bytes: Mapped[int]
+    acquired: Mapped[str] = mapped_column(String(32))
+    source: Mapped[str] = mapped_column(String(32))
+    priority: Mapped[int]
+    uid_reused: Mapped[bool]
+    received: Mapped[float]
+    state: Mapped[str] = mapped_column(String(16))
+    result_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    round: Mapped[int]
+    queued: Mapped[int]
+    dead_reason: Mapped[str | None] = mapped_column(String(64))
+    dead_since: Mapped[float | None]
+    removed: Mapped[float | None]
+
+
+class Result(Table):
+    """What one release said about one film. Never changed, never deleted.
+
+    Attributes:
+        result_id: see `pipeline.identity`.
+        result_uid: the DICOM UID of the same.
+        film_id: its film.
+        work_id: the work that made it; a rerun of the same work finds it.
+        release_name, release_sha256, software: who graded.
+        report: the film's report.
+        created: when.
+    """
+
+    __tablename__ = "results"
+
+    result_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    result_uid: Mapped[str] = mapped_column(String(UID_LENGTH), unique=True)
+    film_id: Mapped[str] = mapped_column(ForeignKey("films.film_id"), index=True)
+    work_id: Mapped[str] = mapped_column(String(200), index=True)
+    release_name: Mapped[str] = mapped_column(String(100))
+    release_sha256: Mapped[str] = mapped_column(String(64))
+    software: Mapped[str] = mapped_column(String(50))
+    report: Mapped[dict[str, JSON]]
+    created: Mapped[float] = mapped_column(index=True)
+
+
+class Correction(Table):
+    """A reader's grade beside the network's. Never changed; a second thought is a second row.
+
+    Attributes:
+        correction_id: running number.
+        study_uid, film_id: what was read.
+        side: "R", "L" or "unknown", as the report names the knee.
+        reader: a pseudonym of the reader: the id of the key or account, never a name.
+        grade: KL 0-4, or None where the reader says that the film cannot be graded.
+        reason: why, in the reader's words.
+        network_grade: what the network had said, or None where it had refused.
+        result_id: by which result.
+        created: when.
+    """
+
+    __tablename__ = "corrections"
+
+    correction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    study_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_uid"), index=True)
+    film_id: Mapped[str] = mapped_column(ForeignKey("films.film_id"), index=True)
+    side: Mapped[str] = mapped_column(String(8))
+    reader: Mapped[str] = mapped_column(String(100), index=True)
+    grade: Mapped[int | None]
+    reason: Mapped[str] = mapped_column(String(2000))
+    network_grade: Mapped[int | None]
+    result_id: Mapped[str] = mapped_column(ForeignKey("results.result_id"))
+    created: Mapped[float]
+
+
+class Event(Table):
+    """Something that listeners want to know, in the order in which it happened.
+
+    Attributes:
+        sequence: running number, the event's id for listeners.
+        kind: "film_received", "result", "dead_letter", "correction".
+        key: what it is about; (kind, key) happens once.
+        study_uid, film_id: of what it is about.
+        facts: further facts; no identifiers of patients.
+        created: when.
+    """
+
+    __tablename__ = "events"
+    __table_args__ = (UniqueConstraint("kind", "key", name="uq_events_kind_key"),)
+
+    sequence: Mapped[int] = mapped_column(primary_key=True, autoincrement=True)
+    kind: Mapped[str] = mapped_column(String(32))
+    key: Mapped[str] = mapped_column(String(200))
+    study_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    film_id: Mapped[str | None] = mapped_column(String(ID_LENGTH))
+    facts: Mapped[dict[str, JSON]]
+    created: Mapped[float]
+
+
+class Delivery(Table):
+    """How far a result has come on its way to one destination.
+
+    Attributes:
+        result_id, destination: which.
+        state: "waiting", "sent", "committed", "verified" or "failed".
+        attempts: made so far.
+        updated: when.
+    """
+
+    __tablename__ = "deliveries"
+
+    result_id: Mapped[str] = mapped_column(ForeignKey("results.result_id"), primary_key=True)
+    destination: Mapped[str] = mapped_column(String(64), primary_key=True)
+    state: Mapped[str] = mapped_column(String(16))
+    attempts: Mapped[int]
+    updated: Mapped[float]

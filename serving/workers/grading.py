@@ -1,0 +1,63 @@
+"""Grading by the workers, as pipeline and API ask for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kneeoa.model.grades import JSON, ReleaseFacts
+from kneeoa.model.radiograph import Side
+from kneeoa.serving.grading import facts_of
+from kneeoa.serving.workers.jobs import Answer, Job, Wanted
+from kneeoa.serving.workers.pool import Urgency, WorkerPool
+
+
+class PooledGrading:
+    """`serving.grading.FilmGrading` by a pool of workers; safe to share between threads.
+
+    Args:
+        pool: started workers.
+        release: name or folder of the release that they grade with.
+        urgency: of the films that come this way.
+
+    Raises:
+        ReleaseError: there is no such release.
+    """
+
+    def __init__(self, pool: WorkerPool, release: str, urgency: Urgency = Urgency.STORED) -> None:
+        self.pool, self._urgency = pool, urgency
+        self._release = facts_of(release)
+
+    @property
+    def release(self) -> ReleaseFacts:
+        """Which networks grade, and with which software."""
+        return self._release
+
+    def grade(self, path: Path, side: Side | None = None, spacing_mm: float | None = None) -> dict[str, JSON]:
+        """The report of one film; its `source` is the file's name without its folder.
+
+        Raises:
+            DecoderCrashedError: the film killed its worker, or was given up.
+            PoolClosedError: the service is stopping.
+        """
+        stated = None if side in {None, Side.UNKNOWN} else str(side)
+        return self._run(path, Job(str(path), Wanted.REPORT, stated, spacing_mm)).report
+
+    def draw(self, path: Path, wanted: Wanted) -> bytes | None:
+        """A PNG of the film, or None where it cannot be read.
+
+        Raises:
+            DecoderCrashedError: as `grade`.
+            PoolClosedError: the service is stopping.
+        """
+        return self._run(path, Job(str(path), wanted)).picture
+
+    def close(self) -> None:
+        """Ends the workers; those that are busy end after their film."""
+        self.pool.close()
+
+    def _run(self, path: Path, job: Job) -> Answer:
+        answer = self.pool.run(job, self._urgency)
+        film = answer.report["film"]
+        if isinstance(film, dict):
+            film["source"] = path.name
+        return answer

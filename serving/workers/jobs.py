@@ -1,0 +1,69 @@
+"""What is asked of a worker and what it answers, as JSON.
+
+JSON and not pickle: a film that takes its worker over must not be able to run code in the service.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+from kneeoa.model.grades import JSON
+from kneeoa.model.radiograph import Side
+
+Report = dict[str, JSON]
+"""One film's object of the report contract (docs/report.md)."""
+
+
+class Wanted(StrEnum):
+    """What a worker makes of a film."""
+
+    REPORT = "report"
+    FILM = "film"
+    OVERLAY = "overlay"
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One film to work on.
+
+    Attributes:
+        path: of the file.
+        wanted: its report, or a PNG of it.
+        side: the patient's side "R" or "L", where the file does not say it.
+        spacing_mm: pixel spacing, where the file does not say it.
+    """
+
+    path: str
+    wanted: Wanted = Wanted.REPORT
+    side: str | None = None
+    spacing_mm: float | None = None
+
+    def to_bytes(self) -> bytes:
+        """The job as JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Job:
+        """The job that `to_bytes` wrote."""
+        fields = json.loads(raw)
+        return cls(fields["path"], Wanted(fields["wanted"]), fields["side"], fields["spacing_mm"])
+
+    @property
+    def stated_side(self) -> Side | None:
+        """The side as the reader takes it."""
+        return None if self.side is None else Side(self.side)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a job.
+
+    Attributes:
+        report: the film's report; of a picture, that of the film it shows.
+        picture: a PNG, where one was asked for and the film could be read.
+    """
+
+    report: Report
+    picture: bytes | None = None
