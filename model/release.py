@@ -16,7 +16,7 @@ from kneeoa.model.errors import ReleaseError
 from kneeoa.model.film_views import VIEWS_VERSION
 
 RELEASES = Path(__file__).parent / "releases"
-DEFAULT_RELEASE = "kneeoa-2"
+DEFAULT_RELEASE = "kneeoa-3"
 MANIFEST = "release.json"
 KL_NETWORK = "kl.onnx"
 GATE = "gate.npz"
