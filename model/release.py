@@ -17,7 +17,7 @@ from kneeoa.model.film_views import VIEWS_VERSION
 from kneeoa.model.joint_release import PLACE_NETWORK, TRACE_NETWORK, JointSpaceSettings
 
 RELEASES = Path(__file__).parent / "releases"
-DEFAULT_RELEASE = "kneeoa-2"
+DEFAULT_RELEASE = "kneeoa-3"
 MANIFEST = "release.json"
 KL_NETWORK = "kl.onnx"
 GATE = "gate.npz"

@@ -19,7 +19,7 @@ _MISSED = 0.004
 _TAKEN_FOR_IMPLANTED = 0.004
 _TAKEN_FOR_METAL = 0.003
 """Shares of native knees."""
-_CONFIDENCE = (0.15, 0.75)
+_CONFIDENCE = (0.35, 0.75)
 _IMPLANT = (0.2, 0.9)
 _METAL = (0.1, 0.95)
 

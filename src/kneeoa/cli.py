@@ -69,7 +69,7 @@ def grade(
     report: Annotated[Path | None, typer.Option(help="Also write the JSON into this file.")] = None,
     side: Annotated[Side | None, typer.Option(help="The patient's side, where the file does not say it.")] = None,
     spacing_mm: Annotated[float | None, typer.Option(min=0.001, max=5.0, help="Pixel spacing, likewise.")] = None,
-    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-2",
+    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-3",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Grade films: a table, or JSON, one result a film; what cannot be graded says why."""
