@@ -16,7 +16,7 @@ from sqlalchemy import make_url, select
 
 from kneeoa.model.errors import KneeOAError
 from kneeoa.serving.settings import Settings
-from kneeoa.serving.store.database import SQLITE_NAME, Database, database_url, migrate
+from kneeoa.serving.store.database import SQLITE_NAME, Database, database_url, migrate, open_existing
 from kneeoa.serving.store.originals import Originals, named_failures
 from kneeoa.serving.store.tables import Film, Table
 
@@ -43,6 +43,7 @@ def back_up(settings: Settings, target: Path) -> int:
     """
     if target.exists():
         raise BackupError("The backup's folder exists already. Name a new one.")
+    open_existing(settings).close()
     with named_failures():
         target.mkdir(mode=0o700, parents=True)
     if settings.database_url is None:

@@ -88,7 +88,7 @@ def results_of(data: Path, url: str, film_ids: set[str]) -> dict[str, int]:
     told, last = [], 0
     try:
         while events := service._events_after(last):
-            told += [event.film_id for event in events if event.kind == "result"]
+            told += [str(event.film_id) for event in events if event.kind == "result"]
             last = events[-1].sequence
         assert sorted(told) == sorted(film_ids)
         assert not service.dead_letters()
