@@ -64,8 +64,8 @@ wheel: $(STAMP) ## build the sdist, and the wheel from it, into dist/
 train: $(STAMP) ## train the shipped configuration: make train DATA=DIR [RUN=DIR]
 	$(BIN)/kneeoa train configs/kl.yaml data.root=$(DATA) out=$(RUN)
 
-serve: ## (not there yet) start the service
-	@echo "make serve: the service is not built yet; 'kneeoa grade' grades files today." >&2; exit 2
+serve: $(DEMO_STAMP) ## start the service on 127.0.0.1:8080, without any configuration
+	$(DEMO)/kneeoa serve
 
 clean: ## remove both environments and everything made here, but neither runs/ nor data
 	rm -rf .venv .venv-demo demo dist build site bench htmlcov .coverage

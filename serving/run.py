@@ -17,12 +17,17 @@ def run(settings: Settings) -> None:
     import uvicorn
 
     from kneeoa.serving.api.app import create_app
+    from kneeoa.serving.api.slow_clients import PatientProtocol
+    from kneeoa.serving.logs import configure_logs
+
+    configure_logs(settings.log_level)
 
     uvicorn.run(
         create_app(settings),
         host=settings.host,
         port=settings.port,
         workers=1,
+        http=PatientProtocol,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kneeoa.cli_security import add_security_commands
+
 if TYPE_CHECKING:
     from kneeoa.serving.settings import Settings
     from kneeoa.serving.store.database import Database
 
-SERVICE_COMMANDS = frozenset({"serve", "regrade", "backup", "restore", "queue"})
+SERVICE_COMMANDS = frozenset({"serve", "regrade", "backup", "restore", "queue", "keys", "audit"})
 """They need the extra [serve]."""
 queue_app = typer.Typer(help="Films whose grading failed for good.", no_args_is_help=True)
 
@@ -31,6 +33,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(backup)
     app.command()(restore)
     app.add_typer(queue_app, name="queue")
+    add_security_commands(app)
 
 
 def serve(

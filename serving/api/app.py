@@ -1,0 +1,87 @@
+"""The application: everything of the service behind one ASGI callable. Made anew by every call; no state is global."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from anyio import to_thread
+from fastapi import FastAPI
+
+from kneeoa import __version__
+from kneeoa.serving.api import dicomweb, events, grade, health, queue, studies
+from kneeoa.serving.api.guard import Guard
+from kneeoa.serving.api.metrics import MeasuredGrading, Metrics
+from kneeoa.serving.api.problems import add_problem_handlers
+from kneeoa.serving.api.slow_clients import STOPPING
+from kneeoa.serving.api.state import Shared
+from kneeoa.serving.api.uploads import clear_uploads
+from kneeoa.serving.audit import AuditTrail, Deed
+from kneeoa.serving.security.authenticate import Authenticator, refuse_open_bind
+from kneeoa.serving.security.rate import RateLimit
+from kneeoa.serving.security.tokens import TokenVerifier
+from kneeoa.serving.service import KneeService
+from kneeoa.serving.settings import Settings
+from kneeoa.serving.workers.grading import PooledGrading
+from kneeoa.serving.workers.pool import Urgency, WorkerPool
+
+_DESCRIPTION = (
+    "Grades osteoarthritis on plain knee radiographs. Research and decision support for trained readers; not a cleared "
+    "medical device, not for sole diagnosis. Errors are RFC 9457 problem details."
+)
+
+
+def create_app(
+    settings: Settings, *, tokens: TokenVerifier | None = None, prepare: Callable[[], None] | None = None
+) -> FastAPI:
+    """The application of one service; workers and durable work run between its lifespan's start and end.
+
+    Args:
+        settings: see `Settings`.
+        tokens: verifies bearer tokens; by default those of the issuer that the settings name.
+        prepare: called in each worker before it loads the networks; importable by name.
+
+    Raises:
+        ConfigError: the address is not loopback, and nobody could log in.
+        ReleaseError: there is no such release.
+    """
+    refuse_open_bind(settings)
+    pool = WorkerPool(settings.workers, settings.release, prepare)
+    stored = PooledGrading(pool, settings.release)
+    metrics = Metrics(stored.release)
+    of = Shared(
+        settings=settings,
+        service=KneeService(settings, MeasuredGrading(stored, metrics)),
+        pool=pool,
+        grading=PooledGrading(pool, settings.release, Urgency.PERSON),
+        authenticator=Authenticator(settings, tokens),
+        rate=RateLimit(settings.limits.requests_a_minute),
+        audit=AuditTrail(settings.data),
+        metrics=metrics,
+    )
+    # No pages: they would load scripts from elsewhere. /openapi.json is the document.
+    app = FastAPI(
+        title="KneeOA", version=__version__, description=_DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
+    )
+    app.state.shared = of
+    for module in (grade, dicomweb, studies, queue, events, health):
+        app.include_router(module.router)
+    add_problem_handlers(app)
+    app.add_middleware(Guard, settings=settings, metrics=metrics)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, asyncio.Event]]:
+    """Starts workers and work, and stops them; films that run are finished."""
+    of: Shared = app.state.shared
+    await to_thread.run_sync(of.service.start)
+    try:
+        clear_uploads(of.settings.data)
+        of.pool.start()
+        of.audit.write(Deed("service", "started"))
+        yield {STOPPING: asyncio.Event()}
+    finally:
+        await to_thread.run_sync(of.service.stop)
+        of.audit.write(Deed("service", "stopped"))
