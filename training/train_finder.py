@@ -85,7 +85,7 @@ class FinderRun:
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": free, "weight_decay": 0.0}]
         self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE if begin is None else FURTHER_RATE)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=min(1.0, 1 / (_MEMORY * steps)), handle_buffers="update")
+        self.average = EMAHandler(self.network, momentum=min(0.5, 1 / (_MEMORY * steps)), handle_buffers="update")
 
     def step(self, _engine: Engine, pair: tuple[Batch, Batch]) -> dict[str, float]:
         """One optimiser step on a batch of whole views and one of close views; the parts of the loss."""

@@ -81,7 +81,7 @@ class MetalRun:
         self.network = MetalNetwork(imagenet=True).to(memory_format=torch.channels_last)
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.02)
         self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=min(1.0, 1 / (_MEMORY * steps)), handle_buffers="update")
+        self.average = EMAHandler(self.network, momentum=min(0.5, 1 / (_MEMORY * steps)), handle_buffers="update")
 
     def step(self, _engine: Engine, batch: MetalBatch) -> dict[str, float]:
         """One optimiser step; the parts of the loss."""

@@ -96,7 +96,7 @@ def _twice() -> FloatImage:
 def _low_resolution() -> FloatImage:
     """A standing film as a thumbnail shows it, enlarged again."""
     film = Image.fromarray(_film(FilmKind.BILATERAL, 4).pixels)
-    small = film.resize((film.width // 8, film.height // 8), Image.Resampling.BOX)
+    small = film.resize((film.width // 10, film.height // 10), Image.Resampling.BOX)
     large = small.resize(film.size, Image.Resampling.BICUBIC)
     return np.asarray(np.clip(np.asarray(large), 0, 1), dtype=np.float32)
 

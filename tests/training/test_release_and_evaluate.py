@@ -72,7 +72,7 @@ def test_a_run_leaves_its_configuration_checkpoints_and_curves(run: Path) -> Non
 
 def test_an_exported_run_loads_and_names_every_file(release: Path) -> None:
     loaded = load_release(release)
-    assert set(loaded.manifest.files) == {"kl.onnx", "gate.npz", "finder.onnx"}
+    assert set(loaded.manifest.files) == {"kl.onnx", "gate.npz", "finder.onnx", "metal.onnx"}
     assert loaded.manifest.decision.temperature > 0
     assert not list(release.parent.glob(".tiny*"))
     assert str(release.parent) not in (release / "release.json").read_text()
