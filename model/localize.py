@@ -45,7 +45,7 @@ class KneeRegion:
         implant: probability in [0, 1] that it bears an implant.
         right: probability in [0, 1] that it looks like a right knee; a mirrored film's left knee does.
         expected_error: of the centre, in plateau widths.
-        metal: probability in [0, 1] that the region's square shows metal (see `metal.with_metal`); 0 where nobody asked.
+        metal: probability in [0, 1] that its square shows metal (see `metal.with_metal`); 0 where nobody asked.
         features: (features,) float32: what the finder pooled from the place, for `gate.Gate.looks_logit`; empty where a
             region was not found but made.
     """

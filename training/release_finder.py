@@ -2,8 +2,9 @@
 
     python -m kneeoa.training.release_finder BASE FINDER.pt DATA --name NAME [--metal METAL.pt] [--out DIR]
 
-BASE is a release whose KL network is kept, and its metal network where no other is given. DATA are the knees that this network was trained on, a folder in the
-published layout or a table; `held` is cut out of them as always, and sets every threshold.
+BASE is a release whose KL network is kept, and its metal network where no other is given. DATA are the knees that the
+KL network was trained on, a folder in the published layout or a table; `held` is cut out of them as always, and sets
+every threshold.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from kneeoa.configs.schema import DataConfig
 from kneeoa.datasets.known_metal import without_metal
 from kneeoa.model.release import MANIFEST, METAL, load_release, release_folder
 from kneeoa.training.export_finder import export_finder, load_finder
+from kneeoa.training.export_metal import export_metal, load_metal
 from kneeoa.training.finder_thresholds import finder_report, fit_finder_thresholds
 from kneeoa.training.fit_gate import SampleSizes, draw_fit, draw_held, fit_gate
-from kneeoa.training.export_metal import export_metal, load_metal
 from kneeoa.training.gate_places import Networks
 from kneeoa.training.loaders import fit_and_held
 from kneeoa.training.release_parts import FindingPart, assemble, grading_part, release_target

@@ -35,7 +35,9 @@ DRAWN, SHOWN = (600, 420), 0.64
 def demo_commands() -> list[list[str]]:
     """What `make demo` runs, as arguments of `kneeoa`."""
     lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
-    return [line.split("/kneeoa ")[1].split() for line in lines if line.startswith("\t$(DEMO)/kneeoa ") and "demo/" in line]
+    return [
+        line.split("/kneeoa ")[1].split() for line in lines if line.startswith("\t$(DEMO)/kneeoa ") and "demo/" in line
+    ]
 
 
 def draw_demo(grader: KneeGrader, folder: Path) -> None:
