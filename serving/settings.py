@@ -32,13 +32,11 @@ class WorkerSettings(_Section):
         count: how many; 0 is one a core, at most four.
         memory_bytes: address space of one, in bytes.
         seconds: the longest that one film may take.
-        batch_milliseconds: how long crops wait for others to share one run of the network.
     """
 
     count: int = Field(default=0, ge=0, le=256)
     memory_bytes: int = Field(default=6 << 30, ge=1 << 28)
     seconds: float = Field(default=60.0, gt=0)
-    batch_milliseconds: float = Field(default=4.0, ge=0, le=1000)
 
     @property
     def resolved_count(self) -> int:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
 
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.joint_release import JOINT_MAX_BYTES, PLACE_NETWORK, TRACE_NETWORK, JointSpaceSettings
-from kneeoa.model.release import RELEASES, load_release, write_manifest
+from kneeoa.model.release import RELEASES, load_release
+from kneeoa.training.release_parts import write_release
 
 PART = "joint_space.json"
 METRICS = "joint_space_while_fitting"
@@ -51,18 +50,7 @@ def add_joint_space(
             "files": {name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
         }
     )
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
-    try:
-        for name, content in files.items():
-            (draft / name).write_bytes(content)
-        write_manifest(manifest, draft)
-        load_release(draft)
-        draft.chmod(0o755)
-        draft.rename(target)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
+    write_release(manifest, files, target)
     return target
 
 

@@ -185,7 +185,7 @@ def assemble(grading: GradingPart, finding: FindingPart, gate: FittedGate, targe
         training=grading.training,
         files={file: _sha256(content) for file, content in files.items()},
     )
-    _write(manifest, files, target)
+    write_release(manifest, files, target)
     return target
 
 
@@ -193,7 +193,17 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write(manifest: Manifest, files: dict[str, bytes], target: Path) -> None:
+def write_release(manifest: Manifest, files: dict[str, bytes], target: Path) -> None:
+    """Writes a release's folder, whole or not at all.
+
+    Args:
+        manifest: of the release; it names every file with its hash.
+        files: their bytes by name.
+        target: from `release_target`.
+
+    Raises:
+        ReleaseError: what was written cannot be loaded.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     try:

@@ -17,7 +17,7 @@ class PatientProtocol(H11Protocol):
     header_seconds = HEADER_SECONDS
     _watch: asyncio.TimerHandle | None = None
 
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it, too
         """Starts the clock of the first request."""
         super().connection_made(transport)
         self._watch_headers()

@@ -153,7 +153,7 @@ def corrections_of(caller: Reader, study_uid: StudyUid) -> list[dict[str, JsonVa
     response_model=None,
     responses={200: {"content": {"text/csv": {}}}, **problems()},
 )
-def corrections(caller: Admin, format: Literal["json", "csv"] = "json") -> Response | dict[str, JsonValue]:  # noqa: A002
+def corrections(caller: Admin, format: Literal["json", "csv"] = "json") -> Response | dict[str, JsonValue]:  # noqa: A002 - the query's word
     """All corrections with the kappa of each reader; as CSV, the rows alone."""
     table = caller.service.service.corrections()
     caller.note("corrections_exported")

@@ -87,7 +87,7 @@ class TokenVerifier:
         with self._lock:
             if self._keys is None or time.monotonic() - self._fetched_at > seconds:
                 try:
-                    self._keys = KeySet.import_key_set(self._fetch(self._jwks_url()))  # type: ignore[arg-type]
+                    self._keys = KeySet.import_key_set(self._fetch(self._jwks_url()))  # type: ignore[arg-type]  # JSON is checked there
                 except (httpx.HTTPError, JoseError, ValueError, KeyError, TypeError):
                     if self._keys is None:
                         raise AuthenticationError("The issuer's keys cannot be had. Try again later.") from None
