@@ -1,29 +1,25 @@
 """Trains the finder on composed films: `python -m kneeoa.training.train_finder PATCHES --out RUN`.
 
-MONAI's SupervisedTrainer is for batches that do not end and one loss; here ignite's bare Engine does the same with two
-sizes of view a step. `last.pt` lets a killed run go on; `best.pt` does not exist, as nothing is chosen: the moving
-average at the end of the cosine is the network.
+Each step sees a batch of whole views and one of close views. `last.pt` lets a killed run go on; `best.pt` does not
+exist, as nothing is chosen: the moving average at the end of the cosine is the network.
 """
 
 from __future__ import annotations
 
 import argparse
 import logging
-import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import EMAHandler
+from ignite.engine import Engine
 from torch.utils.data import DataLoader
 
 from kneeoa.datasets.film_patch import KneePatch
 from kneeoa.model.film_views import View
-from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
+from kneeoa.training.averaged_run import AveragedRun, finish_run
 from kneeoa.training.fast_arithmetic import fast_autocast
 from kneeoa.training.finder_losses import finder_losses
 from kneeoa.training.finder_network import FinderNetwork
@@ -38,8 +34,6 @@ FURTHER_RATE = 4e-4
 FROZEN_FROM = 0.3
 """Share of the steps after which batch statistics stand still. Whole and close views differ so much in theirs that a
 network trained on each batch's own is off by a twentieth in every width when it runs on their running mixture."""
-_MEMORY = 0.06
-"""Of the moving average, as a share of all steps: it must have forgotten where the run began."""
 _SAVE_EVERY = 100
 logger = logging.getLogger(__name__)
 Views = list[tuple[View, ViewTruth]]
@@ -62,7 +56,7 @@ def batches(
             whole, close = whole[WHOLE_BATCH:], close[CLOSE_BATCH:][-4 * CLOSE_BATCH :]
 
 
-class FinderRun:
+class FinderRun(AveragedRun):
     """The network, its moving average, its optimiser and what was done so far.
 
     Args:
@@ -73,19 +67,16 @@ class FinderRun:
 
     def __init__(self, steps: int, seed: int = 0, begin: Path | None = None) -> None:
         torch.manual_seed(seed)
-        self.steps = steps
-        self.done = 0
         network = FinderNetwork(imagenet=begin is None)
         still = begin is not None and begin_with(network, begin)
         self.frozen_from = 0.0 if still else FROZEN_FROM * steps
         # Channels last: a third less time on processors.
-        self.network = network.to(memory_format=torch.channels_last)
+        network = network.to(memory_format=torch.channels_last)
         decayed = [p for p in network.parameters() if p.ndim > 1]
         free = [p for p in network.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": 0.02}, {"params": free, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE if begin is None else FURTHER_RATE)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=min(0.5, 1 / (_MEMORY * steps)), handle_buffers="update")
+        optimiser = torch.optim.AdamW(groups, lr=PEAK_RATE if begin is None else FURTHER_RATE)
+        super().__init__(network, optimiser, steps, warm=150)
 
     def step(self, _engine: Engine, pair: tuple[Batch, Batch]) -> dict[str, float]:
         """One optimiser step on a batch of whole views and one of close views; the parts of the loss."""
@@ -102,31 +93,8 @@ class FinderRun:
             losses = finder_losses(outputs, batch)
             torch.autograd.backward(torch.stack(list(losses.values())).sum())
             said |= {f"{name}_{part}": float(loss.detach()) for part, loss in losses.items()}
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.schedule.step()
-        self.done += 1
+        self.advance()
         return said
-
-    def save(self, path: Path) -> None:
-        """Writes all that a resumed run needs."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.ema_model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "step": self.done,
-        }
-        save_atomically(state, path)
-
-    def load(self, path: Path) -> None:
-        """Takes it back."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.ema_model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.done = int(state["step"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,41 +126,15 @@ def train_finder(
     Returns:
         The file with the moving average, `finder.pt`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    remove_torn(out)
     further = further or Further()
     run = FinderRun(steps, seed, further.begin)
-    if (out / LAST).exists():
-        run.load(out / LAST)
-    trainer = Engine(run.step)
-    run.average.attach(trainer, name="momentum", event=Events.ITERATION_COMPLETED)
-    started = time.monotonic()
-    sums: dict[str, float] = {}
-
-    @trainer.on(Events.ITERATION_COMPLETED)
-    def _note(engine: Engine) -> None:
-        said: dict[str, float] = engine.state.output  # type: ignore[assignment]  # what `step` returned
-        for part, loss in said.items():
-            sums[part] = sums.get(part, 0.0) + loss
-        if run.done % _SAVE_EVERY == 0 or run.done == steps:
-            means = " ".join(f"{part}={value / _SAVE_EVERY:.4f}" for part, value in sums.items())
-            logger.info("step %d, %.0f s: %s", run.done, time.monotonic() - started, means)
-            sums.clear()
-            run.save(out / LAST)
-
-    if run.done < steps:
-        # A resumed run sees new films, not those of its beginning again.
-        films = batches(patches, seed + 1000 * run.done, workers, further.scout)
-        trainer.run(films, max_epochs=1, epoch_length=steps - run.done)
-    save_atomically(run.average.ema_model.state_dict(), out / "finder.pt")
-    return out / "finder.pt"
-
-
-def _rate(step: int, steps: int) -> float:
-    warm = min(150, steps // 5 + 1)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+    return finish_run(
+        run,
+        run.step,
+        lambda done: batches(patches, seed + 1000 * done, workers, further.scout),
+        out / "finder.pt",
+        _SAVE_EVERY,
+    )
 
 
 def main() -> None:

@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
-import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import EMAHandler
+from ignite.engine import Engine
 from torch.nn import functional
 
 from kneeoa.datasets.grade_folders import read_grade_folders
 from kneeoa.model.joint_band import JointPlace, column_x
-from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
+from kneeoa.training.averaged_run import AveragedRun, finish_run
 from kneeoa.training.joint_labels import STRONG, JointLabels, load_canonical, read_labels
 from kneeoa.training.joint_networks import CELL_ROWS, PlaceNetwork, TraceNetwork, expected_places
 from kneeoa.training.joint_phantoms import TeachingPhantoms, read_phantoms
@@ -35,7 +32,6 @@ _BLUR_CELLS = 0.7
 """Truth is a Gaussian of this deviation, 0.2 mm: tracings are not surer than that."""
 _CELLS = 2.0
 """Pixels of the small crop in a cell of a heat map."""
-_SAVE_EVERY = 50
 logger = logging.getLogger(__name__)
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 
@@ -125,7 +121,7 @@ def trace_loss(network: torch.nn.Module, batch: Batch) -> torch.Tensor:
     return edges + (contacts * known).sum() / known.sum().clamp(min=1)
 
 
-class JointRun:
+class JointRun(AveragedRun):
     """A network, its moving average, its optimiser and what was done so far.
 
     Args:
@@ -136,46 +132,20 @@ class JointRun:
 
     def __init__(self, kind: str, steps: int, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.kind, self.steps, self.done = kind, steps, 0
-        network = PlaceNetwork() if kind == "place" else TraceNetwork()
-        self.network: torch.nn.Module = network.to(memory_format=torch.channels_last)
+        network = (PlaceNetwork() if kind == "place" else TraceNetwork()).to(memory_format=torch.channels_last)
         self.loss: Callable[[torch.nn.Module, Batch], torch.Tensor] = place_loss if kind == "place" else trace_loss
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=0.01, handle_buffers="update")
+        optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
+        super().__init__(network, optimiser, steps, warm=60)
 
-    def step(self, _engine: Engine, batch: Batch) -> float:
+    def step(self, _engine: Engine, batch: Batch) -> dict[str, float]:
         """One optimiser step; its loss."""
         self.network.train()
         self.optimiser.zero_grad()
         pictures = batch[0].to(memory_format=torch.channels_last)
         loss = self.loss(self.network, (pictures, *batch[1:]))
         torch.autograd.backward(loss)
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.schedule.step()
-        self.done += 1
-        return float(loss.detach())
-
-    def save(self, path: Path) -> None:
-        """Writes all that a resumed run needs."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.ema_model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "step": self.done,
-        }
-        save_atomically(state, path)
-
-    def load(self, path: Path) -> None:
-        """Takes it back."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.ema_model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.done = int(state["step"])
+        self.advance()
+        return {"loss": float(loss.detach())}
 
 
 def train_joint(
@@ -193,29 +163,13 @@ def train_joint(
     Returns:
         The file with the moving average, `<kind>.pt`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    remove_torn(out)
     run = JointRun(kind, steps)
-    if (out / LAST).exists():
-        run.load(out / LAST)
-    trainer = Engine(run.step)
-    run.average.attach(trainer, name="momentum", event=Events.ITERATION_COMPLETED)
-    started = time.monotonic()
-    losses: list[float] = []
-
-    @trainer.on(Events.ITERATION_COMPLETED)
-    def _note(engine: Engine) -> None:
-        losses.append(float(engine.state.output))  # type: ignore[arg-type]  # what `step` returned
-        if run.done % _SAVE_EVERY == 0 or run.done == steps:
-            logger.info("step %d, %.0f s: %.4f", run.done, time.monotonic() - started, np.mean(losses))
-            losses.clear()
-            run.save(out / LAST)
-
-    if run.done < steps:
-        rng = np.random.default_rng([run.done, kind == "place"])
-        trainer.run(_batches(kind, knees, phantoms, rng), max_epochs=1, epoch_length=steps - run.done)
-    save_atomically(run.average.ema_model.state_dict(), out / f"{kind}.pt")
-    return out / f"{kind}.pt"
+    return finish_run(
+        run,
+        run.step,
+        lambda done: _batches(kind, knees, phantoms, np.random.default_rng([done, kind == "place"])),
+        out / f"{kind}.pt",
+    )
 
 
 def _batches(
@@ -225,11 +179,6 @@ def _batches(
     while True:
         pools = [phantoms if rng.random() < PHANTOM_SHARE else knees for _ in range(BATCH)]
         yield made([pool[int(rng.integers(len(pool)))] for pool in pools], rng)
-
-
-def _rate(step: int, steps: int) -> float:
-    warm = min(60, steps // 5 + 1)
-    return min((step + 1) / warm, 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
 
 
 def main() -> None:

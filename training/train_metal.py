@@ -7,21 +7,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
-from ignite.handlers import EMAHandler
+from ignite.engine import Engine
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
 from kneeoa.datasets.film_patch import KneePatch
-from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
+from kneeoa.training.averaged_run import AveragedRun, finish_run
 from kneeoa.training.fast_arithmetic import fast_autocast
 from kneeoa.training.metal_network import MetalNetwork
 from kneeoa.training.metal_samples import MetalSample, MetalSamples
@@ -29,9 +26,6 @@ from kneeoa.training.patches import read_patches
 
 BATCH = 16
 PEAK_RATE = 1.5e-3
-_MEMORY = 0.06
-"""Of the moving average, as a share of all steps: it must have forgotten where the run began."""
-_SAVE_EVERY = 50
 _CELLS_WEIGHT = 2.0
 logger = logging.getLogger(__name__)
 
@@ -67,7 +61,7 @@ def metal_loss(network: MetalNetwork, batch: MetalBatch) -> dict[str, torch.Tens
     return found
 
 
-class MetalRun:
+class MetalRun(AveragedRun):
     """The network, its moving average, its optimiser and what was done so far.
 
     Args:
@@ -77,43 +71,19 @@ class MetalRun:
 
     def __init__(self, steps: int, seed: int = 0) -> None:
         torch.manual_seed(seed)
-        self.steps, self.done = steps, 0
-        self.network = MetalNetwork(imagenet=True).to(memory_format=torch.channels_last)
-        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=PEAK_RATE, weight_decay=0.02)
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(self.optimiser, lambda step: _rate(step, steps))
-        self.average = EMAHandler(self.network, momentum=min(0.5, 1 / (_MEMORY * steps)), handle_buffers="update")
+        network = MetalNetwork(imagenet=True).to(memory_format=torch.channels_last)
+        optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=0.02)
+        super().__init__(network, optimiser, steps, warm=60)
+        self.metal_network = network
 
     def step(self, _engine: Engine, batch: MetalBatch) -> dict[str, float]:
         """One optimiser step; the parts of the loss."""
         self.network.train()
         self.optimiser.zero_grad()
-        losses = metal_loss(self.network, batch)
+        losses = metal_loss(self.metal_network, batch)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        torch.nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.schedule.step()
-        self.done += 1
+        self.advance()
         return {name: float(loss.detach()) for name, loss in losses.items()}
-
-    def save(self, path: Path) -> None:
-        """Writes all that a resumed run needs."""
-        state = {
-            "network": self.network.state_dict(),
-            "average": self.average.ema_model.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
-            "schedule": self.schedule.state_dict(),
-            "step": self.done,
-        }
-        save_atomically(state, path)
-
-    def load(self, path: Path) -> None:
-        """Takes it back."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.ema_model.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.schedule.load_state_dict(state["schedule"])
-        self.done = int(state["step"])
 
 
 def train_metal(patches: Sequence[KneePatch], out: Path, steps: int, seed: int = 0, workers: int = 1) -> Path:
@@ -129,43 +99,14 @@ def train_metal(patches: Sequence[KneePatch], out: Path, steps: int, seed: int =
     Returns:
         The file with the moving average, `metal.pt`.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    remove_torn(out)
     run = MetalRun(steps, seed)
-    if (out / LAST).exists():
-        run.load(out / LAST)
-    trainer = Engine(run.step)
-    run.average.attach(trainer, name="momentum", event=Events.ITERATION_COMPLETED)
-    started = time.monotonic()
-    sums: dict[str, float] = {}
 
-    @trainer.on(Events.ITERATION_COMPLETED)
-    def _note(engine: Engine) -> None:
-        said: dict[str, float] = engine.state.output  # type: ignore[assignment]  # what `step` returned
-        for part, loss in said.items():
-            sums[part] = sums.get(part, 0.0) + loss
-        if run.done % _SAVE_EVERY == 0 or run.done == steps:
-            means = " ".join(f"{part}={value / _SAVE_EVERY:.4f}" for part, value in sums.items())
-            logger.info("step %d, %.0f s: %s", run.done, time.monotonic() - started, means)
-            sums.clear()
-            run.save(out / LAST)
+    def squares(done: int) -> DataLoader[MetalSample]:
+        samples = MetalSamples(patches, seed + 1000 * done)
+        ahead = 3 if workers else None
+        return DataLoader(samples, BATCH, num_workers=workers, collate_fn=collate, prefetch_factor=ahead)
 
-    if run.done < steps:
-        # A resumed run sees new squares, not those of its beginning again.
-        squares = MetalSamples(patches, seed + 1000 * run.done)
-        loader = DataLoader(
-            squares, BATCH, num_workers=workers, collate_fn=collate, prefetch_factor=3 if workers else None
-        )
-        trainer.run(loader, max_epochs=1, epoch_length=steps - run.done)
-    save_atomically(run.average.ema_model.state_dict(), out / "metal.pt")
-    return out / "metal.pt"
-
-
-def _rate(step: int, steps: int) -> float:
-    warm = min(60, steps // 5 + 1)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))
+    return finish_run(run, run.step, squares, out / "metal.pt")
 
 
 def main() -> None:
