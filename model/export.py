@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +42,40 @@ def export_onnx(network: KneeNetwork) -> bytes:
         The file: input `crops` (knees, 1, 208, 288) float32, outputs `logits` (knees, 5), `activation_maps`
         (knees, 5, 7, 9) and `embedding` (knees, features), any number of knees, weights inside.
     """
+    dynamic = {0: torch.export.Dim("knees", min=1, max=1024)}
+    names = ["logits", "activation_maps", "embedding"]
+    return onnx_file(_Explained(network), Inputs("crops", (2, 1, BAND_ROWS, SQUARE), dynamic), names)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What an exported network is given.
+
+    Attributes:
+        name: of the input.
+        shape: of an example, float32.
+        dynamic: its axes that may have other lengths.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dynamic: Mapping[int, object] = field(default_factory=dict)
+
+
+def onnx_file(network: nn.Module, inputs: Inputs, outputs: Sequence[str]) -> bytes:
+    """Writes any network of one input as one self-contained ONNX file; every export ends here.
+
+    Args:
+        network: trained; it is put into evaluation mode, on the processor.
+        inputs: what it is given.
+        outputs: names of what it gives, in its order.
+
+    Returns:
+        The file, weights inside, with nothing of the machine that wrote it.
+
+    Raises:
+        ReleaseError: the exporter gave no program.
+    """
     # Contiguous, not channels last: the exporter would write the layout of the training machine into the graph.
     network = network.cpu().eval().to(memory_format=torch.contiguous_format)
     buffer = io.BytesIO()
@@ -47,13 +83,13 @@ def export_onnx(network: KneeNetwork) -> bytes:
         # The exporter warns about its own internals on every call.
         warnings.simplefilter("ignore")
         program = torch.onnx.export(
-            _Explained(network),
-            (torch.zeros(2, 1, BAND_ROWS, SQUARE),),
+            network,
+            (torch.zeros(inputs.shape),),
             dynamo=True,
             opset_version=OPSET,
-            input_names=["crops"],
-            output_names=["logits", "activation_maps", "embedding"],
-            dynamic_shapes={"crops": {0: torch.export.Dim("knees", min=1, max=1024)}},
+            input_names=[inputs.name],
+            output_names=list(outputs),
+            dynamic_shapes=(dict(inputs.dynamic),) if inputs.dynamic else None,
             verbose=False,
         )
     if program is None:

@@ -6,7 +6,6 @@ MONAI's SupervisedTrainer is for batches that end and one loss. ignite's bare En
 from __future__ import annotations
 
 import logging
-import math
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -17,6 +16,7 @@ from ignite.engine import Engine, Events
 from ignite.handlers import EMAHandler
 
 from kneeoa.training.checkpoint import LAST, remove_torn, save_atomically
+from kneeoa.training.train import learning_rate_factor
 
 _MEMORY = 0.06
 """Of the moving average, as a share of all steps: it must have forgotten where the run began."""
@@ -38,7 +38,9 @@ class AveragedRun:
     def __init__(self, network: torch.nn.Module, optimiser: torch.optim.Optimizer, steps: int, warm: int) -> None:
         self.network, self.optimiser = network, optimiser
         self.steps, self.done = steps, 0
-        self.schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _rate(step, steps, warm))
+        self.schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimiser, lambda step: learning_rate_factor(step, 1, steps, min(warm, steps // 5 + 1))
+        )
         self.average = EMAHandler(network, momentum=min(0.5, 1 / (_MEMORY * steps)), handle_buffers="update")
 
     def advance(self) -> None:
@@ -113,10 +115,3 @@ def finish_run(
         trainer.run(batches(run.done), max_epochs=1, epoch_length=run.steps - run.done)
     save_atomically(run.average.ema_model.state_dict(), path)
     return path
-
-
-def _rate(step: int, steps: int, warm: int) -> float:
-    warm = min(warm, steps // 5 + 1)
-    if step < warm:
-        return (step + 1) / warm
-    return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, steps - warm))))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +9,9 @@ import onnxruntime
 import torch
 
 from kneeoa.model.errors import ReleaseError
+from kneeoa.model.export import Inputs, onnx_file
 from kneeoa.training.finder_network import FinderNetwork
 
-OPSET = 18
 AGREEMENT = 1e-3
 """Largest difference in any output that torch and ONNX Runtime may show."""
 _NAMES = ["maps", "kind", "side", "features"]
@@ -40,29 +38,9 @@ def export_finder(network: FinderNetwork) -> bytes:
     Raises:
         ReleaseError: torch and ONNX Runtime do not agree.
     """
-    network = network.cpu().eval().to(memory_format=torch.contiguous_format)
-    buffer = io.BytesIO()
     sides = {2: 16 * torch.export.Dim("down", min=2, max=64), 3: 16 * torch.export.Dim("across", min=2, max=64)}
-    with warnings.catch_warnings():
-        # The exporter warns about its own internals on every call.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.zeros(2, 1, 160, 192),),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["views"],
-            output_names=_NAMES,
-            dynamic_shapes={"views": {0: torch.export.Dim("views", min=1, max=64), **sides}},
-            verbose=False,
-        )
-    if program is None:
-        raise ReleaseError("torch.onnx.export gave no program. Install the versions named in constraints.txt.")
-    # The exporter notes for each node from which file of this machine it came: no business of a release's.
-    for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()
-    program.save(buffer, external_data=False)  # type: ignore[arg-type]  # a buffer works; torch annotates paths
-    content = buffer.getvalue()
+    dynamic = {0: torch.export.Dim("views", min=1, max=64), **sides}
+    content = onnx_file(network, Inputs("views", (2, 1, 160, 192), dynamic), _NAMES)
     _check(network, content)
     return content
 

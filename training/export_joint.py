@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +9,10 @@ import onnxruntime
 import torch
 
 from kneeoa.model.errors import ReleaseError
+from kneeoa.model.export import Inputs, onnx_file
 from kneeoa.model.joint_band import BAND_COLUMNS, BAND_ROWS, PLACE_PX
 from kneeoa.training.joint_networks import PlaceNetwork, TraceNetwork
 
-OPSET = 18
 AGREEMENT = 2e-3
 """Largest difference in any logit that torch and ONNX Runtime may show."""
 
@@ -43,26 +41,7 @@ def export_joint(network: torch.nn.Module) -> bytes:
     place = isinstance(network, PlaceNetwork)
     shape = (1, 1, PLACE_PX, PLACE_PX) if place else (1, 1, BAND_ROWS, BAND_COLUMNS)
     given, said = ("crops", ["heat"]) if place else ("bands", ["rows", "contact"])
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter warns about its own internals on every call.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            network,
-            (torch.zeros(shape),),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=[given],
-            output_names=said,
-            verbose=False,
-        )
-    if program is None:
-        raise ReleaseError("torch.onnx.export gave no program. Install the versions named in constraints.txt.")
-    # The exporter notes for each node from which file of this machine it came: no business of a release's.
-    for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()
-    program.save(buffer, external_data=False)  # type: ignore[arg-type]  # a buffer works; torch annotates paths
-    content = buffer.getvalue()
+    content = onnx_file(network, Inputs(given, shape), said)
     _check(network, content, given, shape)
     return content
 

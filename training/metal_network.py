@@ -7,8 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from kneeoa.model.network import KneeNetwork, load_imagenet_weights
-from kneeoa.training.finder_network import BACKBONE
+from kneeoa.training.finder_network import first_stages
 
 CELL_PX = 8
 _STAGES = 3
@@ -39,12 +38,8 @@ class MetalNetwork(nn.Module):
 
     def __init__(self, imagenet: bool = False) -> None:
         super().__init__()
-        whole = KneeNetwork(BACKBONE)
-        if imagenet:
-            load_imagenet_weights(whole, BACKBONE)
-        backbone = whole.backbone
-        self.stem = nn.Sequential(backbone.conv_stem, backbone.bn1)  # type: ignore[arg-type]  # timm's, untyped
-        self.stages = nn.Sequential(*list(backbone.blocks)[:_STAGES])  # type: ignore[arg-type]
+        self.stem, stages = first_stages(_STAGES, imagenet)
+        self.stages = nn.Sequential(*stages)
         self.head = nn.Sequential(
             nn.Conv2d(_CHANNELS, _WIDTH, 1, bias=False),
             nn.BatchNorm2d(_WIDTH),
