@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
 from anyio import to_thread
 from fastapi import FastAPI
@@ -20,11 +21,13 @@ from kneeoa.serving.api.uploads import clear_uploads
 from kneeoa.serving.audit import AuditTrail, Deed
 from kneeoa.serving.security.authenticate import Authenticator, refuse_open_bind
 from kneeoa.serving.security.rate import RateLimit
-from kneeoa.serving.security.tokens import TokenVerifier
 from kneeoa.serving.service import KneeService
 from kneeoa.serving.settings import Settings
 from kneeoa.serving.workers.grading import PooledGrading
 from kneeoa.serving.workers.pool import Urgency, WorkerPool
+
+if TYPE_CHECKING:
+    from kneeoa.serving.security.tokens import TokenVerifier
 
 _DESCRIPTION = (
     "Grades osteoarthritis on plain knee radiographs. Research and decision support for trained readers; not a cleared "
@@ -33,7 +36,11 @@ _DESCRIPTION = (
 
 
 def create_app(
-    settings: Settings, *, tokens: TokenVerifier | None = None, prepare: Callable[[], None] | None = None
+    settings: Settings,
+    *,
+    tokens: TokenVerifier | None = None,
+    prepare: Callable[[], None] | None = None,
+    pool: WorkerPool | None = None,
 ) -> FastAPI:
     """The application of one service; workers and durable work run between its lifespan's start and end.
 
@@ -41,13 +48,14 @@ def create_app(
         settings: see `Settings`.
         tokens: verifies bearer tokens; by default those of the issuer that the settings name.
         prepare: called in each worker before it loads the networks; importable by name.
+        pool: workers of these settings, which may be starting already; the application ends them. By default its own.
 
     Raises:
         ConfigError: the address is not loopback, and nobody could log in.
         ReleaseError: there is no such release.
     """
     refuse_open_bind(settings)
-    pool = WorkerPool(settings.workers, settings.release, prepare)
+    pool = pool or WorkerPool(settings.workers, settings.release, prepare, settings.device)
     stored = PooledGrading(pool, settings.release)
     metrics = Metrics(stored.release)
     of = Shared(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from kneeoa.model.errors import ConfigError
 from kneeoa.serving.security.keys import PREFIX, KeyFile
 from kneeoa.serving.security.principal import LOCAL, AuthenticationError, Principal
-from kneeoa.serving.security.tokens import TokenVerifier
-from kneeoa.serving.settings import Settings
+from kneeoa.serving.settings import OidcSettings, Settings
+
+if TYPE_CHECKING:
+    from kneeoa.serving.security.tokens import TokenVerifier
 
 
 class Authenticator:
@@ -20,7 +24,7 @@ class Authenticator:
     def __init__(self, settings: Settings, tokens: TokenVerifier | None = None) -> None:
         oidc = settings.security.oidc
         self.keys = KeyFile(settings.data)
-        self._tokens = tokens or (TokenVerifier(oidc) if oidc.issuer else None)
+        self._tokens = tokens or (_verifier(oidc) if oidc.issuer else None)
         self._open = settings.on_loopback and not settings.security.require_login
 
     def authenticate(self, authorization: str | None, api_key: str | None) -> Principal:
@@ -47,6 +51,13 @@ class Authenticator:
         if self._tokens is None:
             raise AuthenticationError("Tokens are not taken here; send an API key.")
         return self._tokens.authenticate(given.strip())
+
+
+def _verifier(oidc: OidcSettings) -> TokenVerifier:
+    """Its libraries take a fifth of a second to load, and most services take no tokens."""
+    from kneeoa.serving.security.tokens import TokenVerifier
+
+    return TokenVerifier(oidc)
 
 
 def refuse_open_bind(settings: Settings) -> None:

@@ -7,13 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy import Connection, Engine, create_engine, event, inspect, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.orm import Session, sessionmaker
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from kneeoa.model.errors import ConfigError, KneeOAError
 from kneeoa.serving.settings import Settings
+from kneeoa.serving.store.tables import SCHEMA
 
 SQLITE_NAME = "kneeoa.sqlite"
 SQLITE_WAIT_MILLISECONDS = 5_000
@@ -166,24 +167,37 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get(_WRITES) else "BEGIN")
 
 
-def migrate(database: Database, revision: str = "head") -> None:
+def migrate(database: Database, revision: str = SCHEMA) -> None:
     """Brings the schema to a revision; a database that is there already is left as it is.
 
     Args:
         database: the database.
-        revision: of `migrations/versions`, or "head".
+        revision: of `migrations/versions`; by default the one that the code was written for.
 
     Raises:
         StoreError: the database cannot be written.
     """
+    try:
+        with database.engine.connect() as connection:
+            if _revision(connection) != revision:
+                _upgrade(connection, revision)
+    except OperationalError as error:
+        raise _named(error) from error
+
+
+def _revision(connection: Connection) -> str | None:
+    """What the database says of its schema; None where it is empty."""
+    with connection.begin():
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
+
+
+def _upgrade(connection: Connection, revision: str) -> None:
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    try:
-        with database.engine.connect() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-    except OperationalError as error:
-        raise _named(error) from error
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)

@@ -14,6 +14,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from kneeoa.model.grades import JSON
 
+SCHEMA = "0002"
+"""The newest of `migrations/versions`; a database that says so is not migrated."""
 ID_LENGTH = 64
 UID_LENGTH = 64
 

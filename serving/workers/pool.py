@@ -44,12 +44,14 @@ class PoolState:
         wanted: how many there should be.
         waiting: films that wait for one.
         replaced: workers that died or were ended for a film, since the start.
+        device: what the newest of them runs on, "cpu" or "cuda"; empty before the first is up.
     """
 
     alive: int
     wanted: int
     waiting: int
     replaced: int
+    device: str
 
 
 class WorkerPool:
@@ -61,18 +63,26 @@ class WorkerPool:
         settings: how many, and their limits.
         release: name of a shipped release, or a release's folder.
         prepare: called in each worker before it loads the networks; it must be importable by name.
+        device: "auto", "cpu" or "cuda".
     """
 
-    def __init__(self, settings: WorkerSettings, release: str, prepare: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        release: str,
+        prepare: Callable[[], None] | None = None,
+        device: str = "cpu",
+    ) -> None:
         self.count = settings.resolved_count
-        self._limits = Limits(release, settings.memory_bytes, settings.seconds, prepare)
+        self._limits = Limits(release, settings.memory_bytes, settings.seconds, device, prepare)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._order = itertools.count()
         self._free: list[Worker] = []
         self._waiting: list[tuple[int, int, queue.SimpleQueue[Worker | None]]] = []
         self._alive = self._replaced = 0
-        self._closed = False
+        self._device = ""
+        self._started = self._closed = False
 
     def __enter__(self) -> Self:
         self.start()
@@ -82,7 +92,11 @@ class WorkerPool:
         self.close()
 
     def start(self) -> None:
-        """Has all workers started, and does not wait: films may come at once, and wait for the first that is ready."""
+        """Has all workers started, once, and does not wait: films that come meanwhile wait for the first one."""
+        with self._lock:
+            if self._started:
+                return
+            self._started = True
         for _ in range(self.count):
             self._start_one()
 
@@ -116,7 +130,7 @@ class WorkerPool:
     def state(self) -> PoolState:
         """What the pool is doing now."""
         with self._lock:
-            return PoolState(self._alive, self.count, len(self._waiting), self._replaced)
+            return PoolState(self._alive, self.count, len(self._waiting), self._replaced, self._device)
 
     def close(self) -> None:
         """Takes no more films, and ends the workers that are free; the busy ones end after their film."""
@@ -146,6 +160,7 @@ class WorkerPool:
     def _put(self, worker: Worker, *, new: bool = False) -> None:
         with self._lock:
             self._alive += new
+            self._device = worker.device
             self._changed.notify_all()
             closed = self._closed
             if closed:

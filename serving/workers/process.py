@@ -11,17 +11,19 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from kneeoa.model.grader import KneeGrader
     from kneeoa.model.grades import FilmGrades
     from kneeoa.model.radiograph import Radiograph
     from kneeoa.serving.workers.jobs import Job
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "OPENCV_FOR_THREADS_NUM")
-READY = b"ready"
+READY = b"ready "
+"""The first message of a worker that came up; the device that it runs on follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Limits:
     release: str
     memory_bytes: int
     film_seconds: float
+    device: str = "cpu"
     prepare: Callable[[], None] | None = None
 
 
@@ -50,8 +53,9 @@ def main(pipe: Connection, limits: Limits) -> None:
     except Exception as error:  # noqa: BLE001, RUF100 - whatever it was, the service tells it and stops
         pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
         return
-    _limit_memory(limits.memory_bytes)
-    pipe.send_bytes(READY)
+    device = grader.session.device
+    _limit_memory(limits.memory_bytes, device)
+    pipe.send_bytes(READY + device.encode())
     while True:
         try:
             raw = pipe.recv_bytes()
@@ -68,7 +72,7 @@ def _loaded(limits: Limits) -> KneeGrader:
 
     if limits.prepare is not None:
         limits.prepare()
-    return KneeGrader.load(limits.release, "cpu", threads=1)
+    return KneeGrader.load(limits.release, limits.device, threads=1)
 
 
 def _silence() -> None:
@@ -79,13 +83,17 @@ def _silence() -> None:
     os.close(nowhere)
 
 
-def _limit_memory(memory_bytes: int) -> None:
-    """Bounds the address space, and leaves no core file: it would hold the film."""
+def _limit_memory(memory_bytes: int, device: str) -> None:
+    """Bounds the address space, and leaves no core file: it would hold the film.
+
+    CUDA reserves more address space than the machine has memory: beside it only what is written to is bounded.
+    """
     if sys.platform != "linux":
         return
     import resource
 
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+    bounded = resource.RLIMIT_DATA if device == "cuda" else resource.RLIMIT_AS
+    resource.setrlimit(bounded, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 

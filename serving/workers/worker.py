@@ -60,12 +60,17 @@ class Death:
 class Worker:
     """A process and its pipe; used by one thread at a time.
 
+    Attributes:
+        process: the process.
+        device: what it runs on, "cpu" or "cuda"; empty before it is ready.
+
     Raises:
         WorkerStartError: the process does not come up.
     """
 
     def __init__(self, limits: Limits) -> None:
         self._seconds = limits.film_seconds + _GRACE_SECONDS
+        self.device = ""
         self._pipe, theirs = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=main, args=(theirs, limits), name="kneeoa-worker", daemon=True)
         self.process.start()
@@ -77,9 +82,10 @@ class Worker:
             said = self._pipe.recv_bytes(1 << 16) if self._pipe.poll(_START_SECONDS) else b"it does not answer"
         except (EOFError, OSError):
             said = b"it ended at once"
-        if said != READY:
+        if not said.startswith(READY):
             msg = f"A worker process cannot be started: {said.decode('utf-8', 'replace')}"
             raise WorkerStartError(msg)
+        self.device = said.removeprefix(READY).decode()
 
     def ask(self, job: Job) -> Answer | Death:
         """Has the process do a job; it has died or been killed where the answer is a `Death`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -16,6 +17,8 @@ from kneeoa.model.radiograph import Side
 ABORTS, SLEEPS, SLOW = 501, 503, 505
 """Columns of a JPEG 2000 film at which the decoder of `treacherous_decoder` goes wrong."""
 SLOW_SECONDS = 3.0
+ASKED_PROVIDERS = "KNEEOA_TEST_ASKED_PROVIDERS"
+"""Environment variable of the file in which `pretended_cuda` notes what a session was asked to run on."""
 JPEG_2000 = "1.2.840.10008.1.2.4.90"
 
 
@@ -55,3 +58,17 @@ def treacherous_decoder() -> None:
         return decode(codestream)
 
     openjpeg.utils.decode = wrong  # type: ignore[assignment] # of its three arguments the reader passes one
+
+
+def pretended_cuda() -> None:
+    """Has ONNX Runtime claim a GPU and note what it is asked for; the processor does the work. Runs in a worker."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession
+
+    def asked(network: bytes, options: object, providers: list[str]) -> object:
+        Path(os.environ[ASKED_PROVIDERS]).write_text(json.dumps(providers))
+        return session(network, options, providers=["CPUExecutionProvider"])
+
+    onnxruntime.get_available_providers = lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    onnxruntime.InferenceSession = asked

@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import select
 from tests.serving.postgres import PostgresCluster
 
 from kneeoa.model.errors import ConfigError
 from kneeoa.serving.pipeline.identity import FilmIdentity
 from kneeoa.serving.settings import load_settings
-from kneeoa.serving.store.database import Database, StoreError, database_url, migrate, open_existing
+from kneeoa.serving.store.database import MIGRATIONS, Database, StoreError, database_url, migrate, open_existing
 from kneeoa.serving.store.films import Arrival, add_film, happened, waiting
-from kneeoa.serving.store.tables import Event, Film, Study, Table
+from kneeoa.serving.store.tables import SCHEMA, Event, Film, Study, Table
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -204,3 +205,20 @@ def test_a_disk_that_is_full_or_read_only_says_so_and_nothing_is_broken(
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert "recovered" in done.stdout
+
+
+def test_the_newest_migration_is_the_schema_that_the_code_names() -> None:
+    assert ScriptDirectory(str(MIGRATIONS)).get_current_head() == SCHEMA
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_loading_the_migrations(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'kneeoa.sqlite'}"
+    migrate(Database(url))
+    program = f"""
+        import sys
+        from kneeoa.serving.store.database import Database, migrate
+        migrate(Database({url!r}))
+        print("alembic" in sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

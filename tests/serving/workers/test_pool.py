@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import multiprocessing
 import time
 from collections.abc import Iterator
@@ -12,12 +13,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.serving.service_films import ABORTS, SLEEPS, SLOW, treacherous_decoder, write_film, write_treacherous
+from tests.serving.service_films import (
+    ABORTS,
+    ASKED_PROVIDERS,
+    SLEEPS,
+    SLOW,
+    pretended_cuda,
+    treacherous_decoder,
+    write_film,
+    write_treacherous,
+)
 
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.grades import JSON
 from kneeoa.model.release import DEFAULT_RELEASE
-from kneeoa.serving.settings import WorkerSettings
+from kneeoa.serving.api.app import create_app
+from kneeoa.serving.settings import Settings, WorkerSettings
 from kneeoa.serving.workers.grading import PooledGrading
 from kneeoa.serving.workers.jobs import Wanted
 from kneeoa.serving.workers.pool import PoolClosedError, WorkerPool
@@ -138,6 +149,26 @@ def test_a_release_that_is_not_there_is_told(tmp_path: Path) -> None:
         pytest.raises(WorkerStartError, match="do not come up"),
     ):
         pool.wait_until_ready(5.0)
+
+
+def test_a_worker_runs_on_the_device_of_the_settings(tmp_path: Path, film: Path) -> None:
+    asked = tmp_path / "asked.json"
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(ASKED_PROVIDERS, str(asked))
+        settings = Settings(data=tmp_path / "data", device="cuda", workers=WorkerSettings(count=1))
+        with create_app(settings, prepare=pretended_cuda).state.shared.pool as pool:
+            pool.wait_until_ready()
+            assert PooledGrading(pool, DEFAULT_RELEASE).grade(film)["refusal"] is None
+            assert pool.state.device == "cuda"
+    assert json.loads(asked.read_text())[0] == "CUDAExecutionProvider"
+
+
+def test_workers_are_started_once(film: Path) -> None:
+    with WorkerPool(WorkerSettings(count=1), DEFAULT_RELEASE) as pool:
+        pool.start()
+        pool.wait_until_ready()
+        assert PooledGrading(pool, DEFAULT_RELEASE).grade(film)["refusal"] is None
+        assert (pool.state.alive, pool.state.device) == (1, "cpu")
 
 
 def test_a_closed_pool_takes_no_film_and_leaves_no_process(film: Path) -> None:
