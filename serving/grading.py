@@ -31,6 +31,10 @@ class GradingError(KneeOAError):
         return GradingError, (self.reason, str(self))  # DBOS keeps errors as pickles
 
 
+class GradingClosedError(KneeOAError):
+    """Whatever grades was closed before the film's turn: no fault of the film, which the next start takes up."""
+
+
 class FilmGrading(Protocol):
     """Grades one film file. Safe to call from many threads."""
 
@@ -48,6 +52,7 @@ class FilmGrading(Protocol):
 
         Raises:
             GradingError: the decoder died or took too long.
+            GradingClosedError: the service is stopping.
         """
 
     def close(self) -> None:

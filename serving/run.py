@@ -53,5 +53,4 @@ def _serve(app: FastAPI, settings: Settings) -> None:
         date_header=True,
         timeout_keep_alive=15,
         timeout_graceful_shutdown=int(settings.stop_seconds),
-        limit_concurrency=settings.limits.connections,
     )

@@ -13,6 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kneeoa.serving.api.metrics import Metrics
 from kneeoa.serving.api.problems import Problem, problem_of
+from kneeoa.serving.api.slow_clients import CONNECTIONS
 from kneeoa.serving.settings import LOOPBACK, Settings
 
 UPLOADS = frozenset({"/v1/grade", "/dicomweb/studies"})
@@ -125,6 +126,9 @@ class Guard:
             self._tell(exchange)
 
     def _check(self, scope: Scope, limit: int) -> None:
+        if len(scope["state"].get(CONNECTIONS, ())) > self._limits.connections:
+            detail = "Too many connections are open. Close some, and ask again after the time told."
+            raise Problem(503, "too_many_connections", detail, {"Retry-After": "5", "Connection": "close"})
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._any_host and _name_of(host) not in self._hosts:

@@ -7,6 +7,9 @@ import asyncio
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEADER_SECONDS = 10.0
+CONNECTIONS = "connections"
+"""Name in a request's state of the set of all connections, which `Guard` counts: uvicorn's own limit answers in its own
+words, without the headers and the problem that clients rely on."""
 STOPPING = "stopping"
 """Name in the lifespan's state of the event that ends what would never end by itself."""
 
@@ -20,6 +23,7 @@ class PatientProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn narrows it, too
         """Starts the clock of the first request."""
         super().connection_made(transport)
+        self.app_state[CONNECTIONS] = self.connections
         self._watch_headers()
 
     def data_received(self, data: bytes) -> None:

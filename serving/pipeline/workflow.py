@@ -12,7 +12,7 @@ from typing import ParamSpec, TypeVar
 
 import structlog
 
-from kneeoa.serving.grading import INTERNAL, GradingError
+from kneeoa.serving.grading import INTERNAL, GradingClosedError, GradingError
 from kneeoa.serving.pipeline.steps import Steps
 from kneeoa.serving.settings import QueueSettings
 from kneeoa.serving.store.database import StoreError
@@ -77,7 +77,7 @@ def _film(durable: _Durable, destinations: Sequence[str], stopping: Callable[[],
             for name in destinations:
                 durable.deliver(result, name)
         except Exception as error:
-            if stopping():
+            if stopping() or isinstance(error, GradingClosedError):
                 raise  # the next start takes it up
             reason = reason_of(error)
             _log.warning("film_failed", film_id=film_id, reason=reason, error=type(error).__name__)
@@ -94,7 +94,7 @@ def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
     from dbos import DBOS
 
     def should_retry(error: BaseException) -> bool:
-        return not isinstance(error, GradingError) and not stopping()
+        return not isinstance(error, GradingError | GradingClosedError) and not stopping()
 
     def step(function: Callable[P, R], name: str) -> Callable[P, R]:
         return DBOS.step(

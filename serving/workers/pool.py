@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from kneeoa.model.errors import KneeOAError
+from kneeoa.serving.grading import GradingClosedError
 from kneeoa.serving.settings import WorkerSettings
 from kneeoa.serving.workers.jobs import Answer, Job
 from kneeoa.serving.workers.process import Limits
@@ -31,7 +31,7 @@ class Urgency(IntEnum):
     STORED = 1
 
 
-class PoolClosedError(KneeOAError):
+class PoolClosedError(GradingClosedError):
     """The service is stopping and takes no more films."""
 
 

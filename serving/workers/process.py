@@ -44,7 +44,10 @@ def main(pipe: Connection, limits: Limits) -> None:
         pipe: jobs come in, and answers go out. The first message is `READY`, or says why there will be no worker.
         limits: of this process.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service, which lets its workers finish
+    # Ctrl-C, and a stop that the system sends to all processes of the service, are for the service, which lets its
+    # workers finish their films and then ends them.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     _silence()
     for name in THREADS:
         os.environ[name] = "1"

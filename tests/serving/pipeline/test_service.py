@@ -11,7 +11,7 @@ import pytest
 from tests.serving.pipeline.many_films import with_other_patient, with_other_pixels, write_films
 from tests.serving.pipeline.scripted import ScriptedGrading, service_on, settings_for, settle, wait_for
 
-from kneeoa.serving.grading import GradingError, InProcessGrading
+from kneeoa.serving.grading import GradingClosedError, GradingError, InProcessGrading
 from kneeoa.serving.pipeline import workflow
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.intake import ReceiptState
@@ -101,6 +101,24 @@ def test_what_is_no_film_is_refused_and_leaves_nothing(service: KneeService, tmp
     assert not [path for path in (tmp_path / "data" / "films").rglob("*") if path.is_file()]
     assert not list((tmp_path / "data" / "incoming").iterdir())
     assert events(service) == []
+
+
+def test_a_film_whose_turn_comes_when_grading_is_closed_is_left_to_the_next_start(
+    tmp_path: Path, films: list[Path]
+) -> None:
+    grading = ScriptedGrading()
+    with service_on(tmp_path / "data", grading) as service:
+        grading.open.clear()
+        film_id = send(service, films[0])
+        grading.failures[film_id] = [GradingClosedError("Stopping.")]
+        grading.open.set()
+        wait_for(lambda: grading.calls[film_id] == 1 and not service._work.pending())
+        assert service.dead_letters() == ()
+        assert service.queue().depth == 1
+    with service_on(tmp_path / "data", ScriptedGrading()) as service:
+        settle(service)
+        assert len(service.results(film_id)) == 1
+        assert service.dead_letters() == ()
 
 
 def test_a_film_whose_decoder_dies_twice_is_a_dead_letter_that_can_be_replayed(
