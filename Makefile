@@ -26,10 +26,10 @@ PINS := pyproject.toml constraints.txt
 # pip would say so too, but only after a page of other text.
 VERSION_CHECK := 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("KneeOA needs Python 3.11 to 3.13; name one, such as: make PYTHON=python3.12 demo")'
 
-.PHONY: help demo test check docs bench soak wheel train serve clean
+.PHONY: help demo test check docs bench bench-service soak wheel train serve clean
 
 help: ## list these jobs
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(DEMO_STAMP) ## grade a synthetic film of both knees: table here, report and overlay picture in demo/ (no torch, a few minutes at first)
 	@mkdir -p demo
@@ -49,10 +49,15 @@ check: $(STAMP) ## lint, formatting, types, dependency rules
 docs: $(STAMP) ## build the documentation into site/; any warning is an error
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --clean
 
-bench: $(STAMP) ## measure films by transfer syntax and size into bench/, hold them against the baseline: BENCH_ARGS=--strict
+bench: $(STAMP) ## measure films by transfer syntax and size, and the start of the service, into bench/; hold them against the baseline: BENCH_ARGS=--strict
 	$(BIN)/python tests/benchmarks/measure.py bench/bench.json
 	$(BIN)/python tests/benchmarks/plot.py bench/bench.json bench/bench.png
+	$(BIN)/python tests/benchmarks/service_start.py bench/start.json
 	$(BIN)/python tests/benchmarks/compare.py bench/bench.json $(BENCH_ARGS)
+
+bench-service: $(STAMP) ## load a real service, hold it against grading in process, into bench/: BENCH_ARGS="--films 5000" as a soak
+	$(BIN)/python tests/benchmarks/service_load.py bench/service.json $(BENCH_ARGS)
+	$(BIN)/python tests/benchmarks/service_plot.py bench/service.json bench/service.png
 
 soak: $(STAMP) ## the long tests
 	$(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from dbos import DBOSConfig
 
 WORK_NAME = "work.sqlite"
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.1
+"""Each look costs a millisecond or two of the processor, day and night; a film takes several times as long."""
 _CHUNK = 500
 _ALIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 _EXHAUSTED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"

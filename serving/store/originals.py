@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import errno
 import os
+import secrets
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,28 +59,36 @@ class Originals:
         """A film's bytes, on the disk; gone at the end of the block unless `keep` was called.
 
         Args:
-            source: an open binary stream, read to its end, or a file, which is copied.
+            source: an open binary stream, read to its end, or a file; one of the data folder, which nobody changes any
+                more, is linked, and another one is copied.
             limit: most bytes.
 
         Raises:
             TooLargeError: there are more.
             StoreError: the disk is full or cannot be written.
         """
-        with named_failures():
-            handle, name = tempfile.mkstemp(dir=self.incoming)
-        path = Path(name)
+        path = self.incoming / secrets.token_hex(16)
         try:
-            with named_failures(), os.fdopen(handle, "wb") as target:
-                if isinstance(source, Path):
-                    with source.open("rb") as stream:
-                        _copy(stream, target, limit)
-                else:
-                    _copy(source, target, limit)
-                target.flush()
-                os.fsync(target.fileno())
+            with named_failures():
+                if not (isinstance(source, Path) and self._linked(source, path, limit)):
+                    _copied(source, path, limit)
             yield path
         finally:
             path.unlink(missing_ok=True)
+
+    def _linked(self, source: Path, target: Path, limit: int) -> bool:
+        """Gives a file of the data folder a second name, its bytes forced to the disk; False where that cannot be."""
+        if not source.resolve().is_relative_to(self.incoming.parent.resolve()):
+            return False
+        with source.open("rb") as stream:
+            if os.fstat(stream.fileno()).st_size > limit:
+                raise TooLargeError(limit)
+            try:
+                target.hardlink_to(source)
+            except OSError:  # a file system without links, or a full one, of which copying will complain
+                return False
+            os.fsync(stream.fileno())
+        return True
 
     def keep(self, received: Path, film_id: str, suffix: str) -> None:
         """Gives a received film its place, and does not return before that is on the disk.
@@ -118,6 +126,19 @@ def named_failures() -> Iterator[None]:
             raise StoreError("read_only", "The data folder cannot be written. Check its permissions.") from error
         why = os.strerror(error.errno) if error.errno else type(error).__name__
         raise StoreError("store_unavailable", f"The data folder cannot be used: {why}.") from error
+
+
+def _copied(source: BinaryIO | Path, path: Path, limit: int) -> None:
+    """Writes a new file that only its owner may read, and forces it to the disk."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as target:
+        if isinstance(source, Path):
+            with source.open("rb") as stream:
+                _copy(stream, target, limit)
+        else:
+            _copy(source, target, limit)
+        target.flush()
+        os.fsync(target.fileno())
 
 
 def _copy(source: BinaryIO, target: BinaryIO, limit: int) -> None:
