@@ -12,10 +12,11 @@ import shutil
 import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from anyio import to_thread
+from anyio import CancelScope, to_thread
 from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -87,7 +88,8 @@ async def received_films(request: Request, folder: Path, limits: LimitSettings) 
         yield sink.uploads
     finally:
         if place is not None:
-            shutil.rmtree(place, ignore_errors=True)
+            with CancelScope(shield=True):  # also of a client that has gone
+                await to_thread.run_sync(partial(shutil.rmtree, place, ignore_errors=True))
 
 
 @contextlib.contextmanager
@@ -105,17 +107,24 @@ def _made_place(folder: Path) -> Path:
 
 async def _fill(request: Request, sink: _Whole | _Parts) -> None:
     """Feeds a body in pieces; the disk is waited for in a thread."""
-    piece = bytearray()
+    pieces: list[bytes] = []
+    size = 0
     try:
         async for chunk in request.stream():
-            piece += chunk
-            if len(piece) >= _PIECE:
-                await to_thread.run_sync(sink.write, bytes(piece))
-                piece.clear()
+            pieces.append(chunk)  # not joined: a film of 15 MB would be copied once more for nothing
+            size += len(chunk)
+            if size >= _PIECE:
+                await to_thread.run_sync(_written, sink, pieces)
+                pieces, size = [], 0
     except ClientDisconnect:
         raise Problem(400, "cut_off", "The connection ended before the body did.") from None
-    await to_thread.run_sync(sink.write, bytes(piece))
+    await to_thread.run_sync(_written, sink, pieces)
     sink.finish()
+
+
+def _written(sink: _Whole | _Parts, pieces: list[bytes]) -> None:
+    for piece in pieces:
+        sink.write(piece)
 
 
 class _Whole:

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from dbos import DBOSConfig
 
 WORK_NAME = "work.sqlite"
-POLL_SECONDS = 0.1
-"""Each look costs a millisecond or two of the processor, day and night; a film takes several times as long."""
+POLL_SECONDS = 0.2
+"""Each look costs some milliseconds of the processor, day and night; a film takes longer than this."""
 _CHUNK = 500
 _ALIVE = frozenset({"PENDING", "ENQUEUED", "DELAYED"})
 _EXHAUSTED = "MAX_RECOVERY_ATTEMPTS_EXCEEDED"
@@ -65,7 +65,7 @@ class Work:
         DBOS.launch()
         DBOS.register_queue(
             QUEUE,
-            worker_concurrency=self._settings.workers.resolved_count + 1,
+            worker_concurrency=2 * self._settings.workers.resolved_count,  # so that none is idle until the next look
             polling_interval_sec=POLL_SECONDS,
             on_conflict="always_update",
         )

@@ -16,8 +16,8 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -35,6 +35,7 @@ GOOD = 4
 BOUNDARY = "film-boundary"
 STOW = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 _OK = 200
+Figure = TypeVar("Figure")
 _SETTLE_SECONDS = 3600.0
 
 
@@ -154,7 +155,7 @@ class Bench:
             for number in range(step - step // 2):
                 self._store(self._films[number % len(self._films)], 1)
             self._settle()
-            seen.append(Memory(point * step, self._service.resident_bytes()))
+            seen.append(_told(Memory(point * step, self._service.resident_bytes())))
         return seen
 
     def _store(self, film: LoadFilm, count: int) -> None:
@@ -213,16 +214,13 @@ def measured(
     bench: Bench, service: RunningService, films: Sequence[LoadFilm], chosen: argparse.Namespace
 ) -> dict[str, object]:
     """Everything, with progress on stderr."""
-    turns = [*map(partial(bench.in_turns, count=chosen.each), films), bench.stored(films[0], chosen.each)]
-    _say("in turns", turns)
-    loads = [bench.load(clients, max(clients * 2, chosen.each * 2)) for clients in CLIENTS]
-    _say("loads", loads)
+    turns = [_told(bench.in_turns(film, chosen.each)) for film in films]
+    turns.append(_told(bench.stored(films[0], chosen.each)))
+    loads = [_told(bench.load(clients, max(clients * 2, chosen.each * 2))) for clients in chosen.clients]
     with SlowClients(service.port, chosen.slow) as slow:
-        beside = bench.load(GOOD, chosen.each * 2)
+        beside = _told(bench.load(GOOD, chosen.each * 2))
         opened = slow.opened
-    _say("beside slow clients", [beside])
     memory = bench.memory(chosen.films)
-    _say("memory", memory)
     return {
         "in_turns": [asdict(one) for one in turns],
         "loads": [asdict(one) for one in loads],
@@ -235,8 +233,15 @@ def measured(
     }
 
 
-def _say(what: str, figures: Sequence[object]) -> None:
-    sys.stderr.write(f"{what}: {figures}\n")
+def counts(text: str) -> tuple[int, ...]:
+    """`COUNT,...` as numbers."""
+    return tuple(int(count) for count in text.split(","))
+
+
+def _told(figure: Figure) -> Figure:
+    """Progress, on stderr."""
+    sys.stderr.write(f"{figure}\n")
+    return figure
 
 
 def main() -> None:
@@ -245,6 +250,7 @@ def main() -> None:
     parser.add_argument("out", type=Path, help="the JSON file to write")
     parser.add_argument("--size", type=sizes, default=((3000, 2500),), help="ROWSxCOLUMNS of the films")
     parser.add_argument("--each", type=int, default=20, help="films of each kind in turns; twice as many a load")
+    parser.add_argument("--clients", type=counts, default=CLIENTS, help="how many at once: COUNT,...")
     parser.add_argument("--slow", type=int, default=200, help="slow or broken clients")
     parser.add_argument("--films", type=int, default=100, help="films over which memory is watched; 5000 for a soak")
     chosen = parser.parse_args()
