@@ -102,6 +102,13 @@ class Bench:
     def __init__(self, service: RunningService, films: Sequence[LoadFilm], alone: InProcess) -> None:
         self._service, self._films, self._alone = service, films, alone
 
+    def idle(self, seconds: float = 5.0) -> float:
+        """Processor seconds a second while nothing is asked: on a busy machine, where a film takes long on the wall,
+        this part of the ratio grows with it."""
+        before, began = self._service.processor_seconds(), time.perf_counter()
+        time.sleep(seconds)
+        return (self._service.processor_seconds() - before) / (time.perf_counter() - began)
+
     def in_turns(self, film: LoadFilm, count: int) -> InTurns:
         """One film `count` times each way."""
         alone, used, answers = [], 0.0, []
@@ -195,6 +202,7 @@ def told(result: dict[str, object]) -> list[str]:
         f"{one['service_processor']:.3f} s to {one['alone_processor']:.3f}: {one['ratio']:.2f} (bar {RATIO_BAR})"
         for one in turns
     ]
+    lines.append(f"idle: {float(str(result['idle'])):.3f} processor seconds a second")
     lines += [
         f"{one['clients']} clients: {one['films_a_second']:.2f} films/s, p50 {one['p50']:.3f} s, p99 {one['p99']:.3f} "
         f"s ({one['p99'] / one['p50']:.1f} x; bar at 8: {TAIL_BAR}), {one['failed']} failed"
@@ -214,6 +222,7 @@ def measured(
     bench: Bench, service: RunningService, films: Sequence[LoadFilm], chosen: argparse.Namespace
 ) -> dict[str, object]:
     """Everything, with progress on stderr."""
+    idle = _told(bench.idle())
     turns = [_told(bench.in_turns(film, chosen.each)) for film in films]
     turns.append(_told(bench.stored(films[0], chosen.each)))
     loads = [_told(bench.load(clients, max(clients * 2, chosen.each * 2))) for clients in chosen.clients]
@@ -222,6 +231,7 @@ def measured(
         opened = slow.opened
     memory = bench.memory(chosen.films)
     return {
+        "idle": idle,
         "in_turns": [asdict(one) for one in turns],
         "loads": [asdict(one) for one in loads],
         "slow_clients": chosen.slow,

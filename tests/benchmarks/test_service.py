@@ -25,6 +25,7 @@ def test_load_is_measured_told_and_drawn(tmp_path: Path) -> None:
     for one in found["in_turns"]:
         assert one["ratio"] == one["service_processor"] / one["alone_processor"]
         assert one["alone_processor"] > 0
+    assert 0 <= found["idle"] < 1
     assert [one["clients"] for one in found["loads"]] == [1, 2]
     for load in [*found["loads"], found["beside_slow_clients"]]:
         assert load["failed"] == 0
@@ -32,7 +33,7 @@ def test_load_is_measured_told_and_drawn(tmp_path: Path) -> None:
     assert found["slow_connections"] >= 5
     assert found["films"] == 20
     assert found["memory"][-1]["resident"] > 100e6, "several processes hold networks"
-    assert told.count("\n") == 7
+    assert told.count("\n") == 8
     run("service_plot.py", tmp_path / "service.json", tmp_path / "service.png")
     assert (tmp_path / "service.png").read_bytes().startswith(b"\x89PNG")
 
