@@ -158,7 +158,7 @@ class Bench:
         seen = [Memory(0, self._service.resident_bytes())]
         for point in range(1, points + 1):
             step = max(2, count // points)
-            self.load(2, step // 2)
+            self.load(1, step // 2)
             for number in range(step - step // 2):
                 self._store(self._films[number % len(self._films)], 1)
             self._settle()
