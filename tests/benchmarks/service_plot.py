@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 _OURS, _ALONE, _BAR, _INK = "#1f5f7a", "#7fa6b8", "#d1495b", "#333333"
 
@@ -59,7 +60,7 @@ def answers(axes: Axes, result: Result) -> None:
         axes.barh(place, one["p50"], height=0.62, color=_OURS)
         axes.plot([one["p50"], one["p99"]], [place, place], color=_INK, linewidth=1.4, solid_capstyle="butt")
         axes.plot([one["p99"]] * 2, [place - 0.18, place + 0.18], color=_INK, linewidth=1.4)
-        told = f"{one['films_a_second']:.1f} films/s"
+        told = f"{one['films_a_second']:.2g} films/s"
         axes.annotate(told, (one["p99"], place), (5, 0), textcoords="offset points", va="center", fontsize=8)
     axes.set_yticks(range(len(rows)), [name for name, _ in rows])
     axes.set_xlim(0, 1.35 * max(one["p99"] for _, one in rows))
@@ -82,9 +83,6 @@ def processor(axes: Axes, result: Result, bar: float) -> None:
     axes.set_yticks(range(len(result["in_turns"])), [one["kind"] for one in result["in_turns"]])
     axes.set_xlabel("processor seconds a film")
     axes.set_title("Processor time", loc="left", fontsize=10)
-    handles, labels = axes.get_legend_handles_labels()
-    kinds = dict(zip(labels, handles, strict=True))
-    axes.legend(kinds.values(), kinds.keys(), loc="upper center", bbox_to_anchor=(0.4, -0.2), frameon=False, fontsize=8)
 
 
 def memory(axes: Axes, result: Result) -> None:
@@ -92,6 +90,7 @@ def memory(axes: Axes, result: Result) -> None:
     films = [one["films"] for one in result["memory"]]
     axes.plot(films, [one["resident"] / 2**20 for one in result["memory"]], color=_OURS, marker="o", markersize=3)
     axes.set_ylim(0, 1.15 * max(one["resident"] for one in result["memory"]) / 2**20)
+    axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.set_xlabel("films")
     axes.set_title("Memory of all processes, MiB", loc="left", fontsize=10)
 
@@ -114,6 +113,10 @@ def draw(result: Result, bar: float, path: Path) -> None:
         axes.invert_yaxis()
         axes.spines[["top", "right", "left"]].set_visible(False)
     right.spines[["top", "right"]].set_visible(False)
+    handles, labels = middle.get_legend_handles_labels()
+    kinds = dict(zip(labels, handles, strict=True))
+    where = "outside lower center"
+    figure.legend(kinds.values(), kinds.keys(), loc=where, ncols=len(kinds), frameon=False, fontsize=9)
     machine, (rows, columns) = result["machine"], result["size"]
     title = f"kneeoa serve, films of both knees, {rows} x {columns} ({machine['cpu']}, {machine['usable_cores']} cores"
     load = f", load {machine['load_average']} from others" if float(machine["load_average"]) >= 1 else ""

@@ -20,7 +20,7 @@ from tests.serving.running_service import RunningService, StartUp
 
 ROUNDS = 5
 BAR_SECONDS = 3.0
-"""What issue and documentation promise, of an idle machine with two cores."""
+"""What docs/service.md aims at, on two idle cores."""
 
 
 def starts(rounds: int) -> dict[str, list[StartUp]]:
@@ -54,7 +54,7 @@ def main() -> None:
     for name, figures in found.items():
         ready, used = figures["ready"], figures["processor"]
         sys.stdout.write(
-            f"start {name:6} ready after {ready.median:.2f} s ({ready.q1:.2f}-{ready.q3:.2f}; promised, on an idle "
+            f"start {name:6} ready after {ready.median:.2f} s ({ready.q1:.2f}-{ready.q3:.2f}; aim, on an idle "
             f"machine: {BAR_SECONDS:.0f}), {used.median:.2f} processor seconds\n"
         )
     chosen.out.parent.mkdir(parents=True, exist_ok=True)
