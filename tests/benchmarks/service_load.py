@@ -227,7 +227,7 @@ def measured(
     turns.append(_told(bench.stored(films[0], chosen.each)))
     loads = [_told(bench.load(clients, max(clients * 2, chosen.each * 2))) for clients in chosen.clients]
     with SlowClients(service.port, chosen.slow) as slow:
-        beside = _told(bench.load(GOOD, chosen.each * 2))
+        beside = _told(bench.load(GOOD, max(GOOD, chosen.each * 2)))
         opened = slow.opened
     memory = bench.memory(chosen.films)
     return {

@@ -115,8 +115,14 @@ def draw(result: Result, bar: float, path: Path) -> None:
     right.spines[["top", "right"]].set_visible(False)
     handles, labels = middle.get_legend_handles_labels()
     kinds = dict(zip(labels, handles, strict=True))
-    where = "outside lower center"
-    figure.legend(kinds.values(), kinds.keys(), loc=where, ncols=len(kinds), frameon=False, fontsize=9)
+    figure.legend(
+        handles=list(kinds.values()),
+        labels=list(kinds),
+        loc="outside lower center",
+        ncols=len(kinds),
+        frameon=False,
+        fontsize=9,
+    )
     machine, (rows, columns) = result["machine"], result["size"]
     title = f"kneeoa serve, films of both knees, {rows} x {columns} ({machine['cpu']}, {machine['usable_cores']} cores"
     load = f", load {machine['load_average']} from others" if float(machine["load_average"]) >= 1 else ""
