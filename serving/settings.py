@@ -136,6 +136,7 @@ class Settings(BaseSettings):
         retention_days: originals are removed so many days after their result; None keeps them. Results stay.
         stop_seconds: how long a stop waits for what runs.
         log_level: of the service's own log.
+        codes: a YAML file of a site's own codes for DICOM and FHIR results, or None.
         workers, limits, queue, security: see their classes.
     """
 
@@ -150,6 +151,7 @@ class Settings(BaseSettings):
     retention_days: float | None = Field(default=None, ge=0)
     stop_seconds: float = Field(default=30.0, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    codes: Path | None = None
     workers: WorkerSettings = WorkerSettings()
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()

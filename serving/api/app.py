@@ -18,6 +18,7 @@ from kneeoa.serving.api.slow_clients import STOPPING
 from kneeoa.serving.api.state import Shared
 from kneeoa.serving.api.uploads import clear_uploads
 from kneeoa.serving.audit import AuditTrail, Deed
+from kneeoa.serving.results.codes import load_codes
 from kneeoa.serving.security.authenticate import Authenticator, refuse_open_bind
 from kneeoa.serving.security.rate import RateLimit
 from kneeoa.serving.security.tokens import TokenVerifier
@@ -47,6 +48,7 @@ def create_app(
         ReleaseError: there is no such release.
     """
     refuse_open_bind(settings)
+    load_codes(settings.codes)  # a fault in it is told now, not with the first film
     pool = WorkerPool(settings.workers, settings.release, prepare)
     stored = PooledGrading(pool, settings.release)
     metrics = Metrics(stored.release)

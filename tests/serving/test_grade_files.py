@@ -16,7 +16,7 @@ from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.grades import FilmGrades
 from kneeoa.model.radiograph import Side, SideSource
-from kneeoa.serving.grade_files import Statements, find_files, grade_files
+from kneeoa.serving.grade_files import Outputs, Statements, find_files, grade_files
 from kneeoa.serving.results.overlay import FILM_HEIGHT
 from kneeoa.serving.results.table import refusal_notes, results_table
 from kneeoa.serving.results.words import percent
@@ -42,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reports(grader: KneeGrader, folder: Path) -> list[FilmGrades]:
-    return list(grade_files(grader, find_files([folder]), Statements(), folder / "overlays"))
+    return list(grade_files(grader, find_files([folder]), Statements(), Outputs(folder / "overlays")))
 
 
 def test_a_folder_gives_every_visible_file_once_even_with_a_loop_in_it(folder: Path, tmp_path: Path) -> None:
