@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
+from types import MappingProxyType
 
 from fastapi.responses import Response
 from python_multipart.multipart import parse_options_header
@@ -28,17 +29,26 @@ _MOST_RANGES = 20
 
 
 class Media(Enum):
-    """What reports are answered as, with the forms that it needs."""
+    """What reports are answered as."""
 
-    JSON = ()
-    DICOM = (Form.STRUCTURED_REPORT,)
-    RELATED_DICOM = (Form.STRUCTURED_REPORT, Form.SECONDARY_CAPTURE)
-    FHIR = (Form.FHIR,)
+    JSON = "json"
+    DICOM = "dicom"
+    RELATED_DICOM = "related"
+    FHIR = "fhir"
 
     @property
     def forms(self) -> tuple[Form, ...]:
         """The forms to make of each film."""
-        return self.value
+        return _FORMS.get(self, ())
+
+
+_FORMS = MappingProxyType(
+    {
+        Media.DICOM: (Form.STRUCTURED_REPORT,),
+        Media.RELATED_DICOM: (Form.STRUCTURED_REPORT, Form.SECONDARY_CAPTURE),
+        Media.FHIR: (Form.FHIR,),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

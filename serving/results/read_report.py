@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from functools import cache
 from typing import TypeVar
 
@@ -55,7 +56,10 @@ def _knee(knee: dict[str, JSON]) -> KneeGrades:
 
 
 def _read(kind: type[T], value: JSON) -> T:
-    return _adapter(kind).validate_python(value)
+    found = _adapter(kind).validate_python(value)
+    if not isinstance(found, kind):
+        raise TypeError(kind.__name__)
+    return found
 
 
 def _optional(kind: type[T], value: JSON) -> T | None:
@@ -63,7 +67,7 @@ def _optional(kind: type[T], value: JSON) -> T | None:
 
 
 @cache
-def _adapter(kind: type[T]) -> TypeAdapter[T]:
+def _adapter(kind: Hashable) -> TypeAdapter[object]:
     return TypeAdapter(kind)
 
 

@@ -8,8 +8,10 @@ from io import BytesIO
 from pathlib import Path
 
 from pydicom import Dataset, dcmwrite
+from pydicom.charset import convert_encodings
 from pydicom.dataelem import RawDataElement
 from pydicom.tag import Tag
+from pydicom.uid import UID
 
 from kneeoa.model.grades import FilmGrades
 from kneeoa.serving.pipeline.identity import identify, made_uid, result_id, result_uid
@@ -100,8 +102,10 @@ def blank_evidence(film: SourceFilm) -> Dataset:
     return evidence
 
 
-def take_over(result: Dataset, film: SourceFilm, made: datetime) -> None:
-    """Gives a result its patient and study, byte for byte as the film has them, and its times."""
+def take_over(result: Dataset, of: ResultSource) -> None:
+    """Gives a result its patient and study, byte for byte as the film has them, its times and its makers."""
+    film, made = of.film, of.made
+    result.SoftwareVersions = list(of.versions)
     for tag, vr in COPIED.items():
         raw = film.copied.get(tag, b"")
         if raw or tag in REQUIRED:
@@ -122,11 +126,11 @@ def take_over(result: Dataset, film: SourceFilm, made: datetime) -> None:
 
 def to_bytes(result: Dataset) -> bytes:
     """A result as a DICOM file (PS3.10), Explicit VR Little Endian."""
-    result.file_meta.ImplementationClassUID = IMPLEMENTATION_UID
+    result.file_meta.ImplementationClassUID = UID(IMPLEMENTATION_UID)
     result.file_meta.ImplementationVersionName = IMPLEMENTATION_NAME
     named = result.get("SpecificCharacterSet") or "iso8859"
     # What was copied is written as it was stored: pydicom would decode it and write it anew, and stumble over faults.
-    result.set_original_encoding(False, True, named if isinstance(named, str) else list(named))
+    result.set_original_encoding(False, True, convert_encodings(named if isinstance(named, str) else list(named)))
     stream = BytesIO()
     dcmwrite(stream, result, enforce_file_format=True)
     return stream.getvalue()

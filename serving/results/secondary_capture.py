@@ -54,15 +54,14 @@ def secondary_capture(of: ResultSource, picture: Image.Image) -> bytes:
         manufacturer_model_name=DEVICE,
         device_serial_number=of.grades.release.sha256[:64],
     )
-    result.PatientOrientation = None
+    result["PatientOrientation"].value = None
     result["PixelData"].VR = "OB"  # 8 bits (PS3.5 A.2); left open by highdicom
     result.ConversionType = "WSD"
     result.SecondaryCaptureDeviceManufacturer = MANUFACTURER
     result.SecondaryCaptureDeviceManufacturerModelName = DEVICE
     result.SecondaryCaptureDeviceSoftwareVersions = list(of.versions)
-    result.SoftwareVersions = list(of.versions)
-    result.DateOfSecondaryCapture = of.made.strftime("%Y%m%d")
-    result.TimeOfSecondaryCapture = of.made.strftime("%H%M%S")
+    result["DateOfSecondaryCapture"].value = of.made.strftime("%Y%m%d")
+    result["TimeOfSecondaryCapture"].value = of.made.strftime("%H%M%S")
     result.BodyPartExamined = "KNEE"
     result.BurnedInAnnotation = "YES"
     result.LossyImageCompression = "00"
@@ -74,7 +73,7 @@ def secondary_capture(of: ResultSource, picture: Image.Image) -> bytes:
     else:
         # Laterality (0020,0060) knows one side only: PS3.3 C.7.6.1 has both in the image's.
         result.ImageLaterality = "B" if {Side.RIGHT, Side.LEFT} <= sides else "U"
-    take_over(result, of.film, of.made)
+    take_over(result, of)
     return to_bytes(result)
 
 

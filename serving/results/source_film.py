@@ -42,6 +42,8 @@ _CLASS, _INSTANCE, _STUDY, _SERIES = 0x00080016, 0x00080018, 0x0020000D, 0x00200
 _ROWS, _COLUMNS = 0x00280010, 0x00280011
 _WANTED = (SPECIFIC_CHARACTER_SET, _CLASS, _INSTANCE, _STUDY, _SERIES, _ROWS, _COLUMNS, *COPIED)
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
+_DELIMITERS = "\\^="
+"""At these an ISO 2022 code extension ends (PS3.5 6.1.2.5.3)."""
 _LONGEST = 1 << 10
 """No copied value is longer (PN: three times 64 letters of up to four bytes); a hostile one has millions."""
 
@@ -79,7 +81,7 @@ class SourceFilm:
         named = self.character_set.decode("ascii", "replace").strip(" \0").split("\\")
         try:
             encodings = convert_encodings([name.strip() for name in named])
-            text = decode_bytes(raw, encodings, {"\\", "^", "="} if COPIED.get(tag) == "PN" else {"\\"})
+            text = decode_bytes(raw, encodings, {ord(letter) for letter in _DELIMITERS})
         except (LookupError, UnicodeError, Warning):
             text = raw.decode("utf-8", "replace")
         return text.strip(" \0")

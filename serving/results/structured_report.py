@@ -99,8 +99,7 @@ def structured_report(of: ResultSource, *, capture: bool) -> bytes:
         coding_schemes=[_scheme()],
         specific_character_set=None,
     )
-    result.SoftwareVersions = list(of.versions)
-    take_over(result, of.film, of.made)
+    take_over(result, of)
     return to_bytes(result)
 
 
