@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import cache
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TypeVar
 
 from pydantic import TypeAdapter
@@ -14,6 +14,9 @@ from kneeoa.model.joint_grades import CompartmentGrades
 from kneeoa.model.radiograph import FilmFacts, Side, SideSource
 
 T = TypeVar("T")
+_ADAPTERS: Mapping[type, TypeAdapter[object]] = MappingProxyType(
+    {kind: TypeAdapter(kind) for kind in (FilmFacts, ReleaseFacts, Refusal, Seconds, Box, KLGrade, CompartmentGrades)}
+)
 
 
 def film_grades(report: dict[str, JSON]) -> FilmGrades:
@@ -56,7 +59,7 @@ def _knee(knee: dict[str, JSON]) -> KneeGrades:
 
 
 def _read(kind: type[T], value: JSON) -> T:
-    found = _adapter(kind).validate_python(value)
+    found = _ADAPTERS[kind].validate_python(value)
     if not isinstance(found, kind):
         raise TypeError(kind.__name__)
     return found
@@ -64,11 +67,6 @@ def _read(kind: type[T], value: JSON) -> T:
 
 def _optional(kind: type[T], value: JSON) -> T | None:
     return None if value is None else _read(kind, value)
-
-
-@cache
-def _adapter(kind: Hashable) -> TypeAdapter[object]:
-    return TypeAdapter(kind)
 
 
 def _flags(value: JSON) -> tuple[str, ...]:

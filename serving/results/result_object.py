@@ -119,6 +119,8 @@ def take_over(result: Dataset, of: ResultSource) -> None:
         )
     elif SPECIFIC_CHARACTER_SET in result:
         del result[SPECIFIC_CHARACTER_SET]
+    for tool in result.get("ContributingEquipmentSequence", ()):
+        tool.ContributionDateTime = made.strftime("%Y%m%d%H%M%S")
     for name in ("InstanceCreation", "Content", "Series"):
         setattr(result, f"{name}Date", made.strftime("%Y%m%d"))
         setattr(result, f"{name}Time", made.strftime("%H%M%S"))

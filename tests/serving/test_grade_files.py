@@ -42,7 +42,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reports(grader: KneeGrader, folder: Path) -> list[FilmGrades]:
-    return list(grade_files(grader, find_files([folder]), Statements(), Outputs(folder / "overlays")))
+    results = folder.parent / "results"
+    outputs = Outputs(folder / "overlays", results, results, results)
+    found = list(grade_files(grader, find_files([folder]), Statements(), outputs))
+    assert [why.partition(" ")[0] for why in outputs.missed] == ["notes.txt", "film.png"]
+    return found
+
+
+def test_a_dicom_film_has_its_results_beside_it_and_other_files_have_none(
+    reports: list[FilmGrades], folder: Path
+) -> None:
+    assert len(reports) == 3
+    names = sorted(path.name for path in (folder.parent / "results").iterdir())
+    assert names == ["film-fhir.json", "film-sc.dcm", "film-sr.dcm"]
 
 
 def test_a_folder_gives_every_visible_file_once_even_with_a_loop_in_it(folder: Path, tmp_path: Path) -> None:
