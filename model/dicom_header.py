@@ -62,12 +62,13 @@ class Header:
     fault: FilmError | None = None
 
 
-def read_header(stream: BinaryIO, size: int) -> Header:
+def read_header(stream: BinaryIO, size: int, wanted: tuple[int, ...] = WANTED_TAGS) -> Header:
     """Walks a DICOM object up to its pixels.
 
     Args:
         stream: the file, at its first byte; it stays open, for the pixels.
         size: of the file in bytes.
+        wanted: tags whose values are kept.
 
     Returns:
         The header, or what there is of one, with its fault.
@@ -89,7 +90,7 @@ def read_header(stream: BinaryIO, size: int) -> Header:
     end: int | None = size
     if transfer_syntax == DEFLATED:
         source, end = InflatedSource(stream), None
-    header = _walk(source, end, lambda tag: tag >> 16 == 0x7FE0, WANTED_TAGS)
+    header = _walk(source, end, lambda tag: tag >> 16 == 0x7FE0, wanted)
     fault = meta.fault or header.fault
     if fault is None:
         try:

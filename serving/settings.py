@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from kneeoa.model.errors import ConfigError
@@ -73,6 +74,7 @@ class QueueSettings(_Section):
         free_bytes: with less room on the disk, no more are taken either.
         grade_attempts: of grading one film, before it becomes a dead letter.
         step_attempts: of every other step.
+        delivery_attempts: of bringing one result to one destination.
         backoff_seconds: before the second attempt; it doubles with each.
         keep_finished_hours: how long the record of finished work is kept.
     """
@@ -82,6 +84,7 @@ class QueueSettings(_Section):
     free_bytes: int = Field(default=1 << 30, ge=0)
     grade_attempts: int = Field(default=2, ge=1, le=20)
     step_attempts: int = Field(default=6, ge=1, le=100)
+    delivery_attempts: int = Field(default=12, ge=1, le=100)
     backoff_seconds: float = Field(default=0.5, gt=0)
     keep_finished_hours: float = Field(default=24.0, ge=0)
 
@@ -116,6 +119,59 @@ class SecuritySettings(_Section):
     trusted_hosts: tuple[str, ...] = ()
 
 
+class PacsPeer(_Section):
+    """A DICOM node that results go to.
+
+    Attributes:
+        ae_title: its Application Entity title.
+        host: name or address.
+        port: TCP port.
+    """
+
+    ae_title: str = Field(min_length=1, max_length=16)
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+
+
+class AllowedPeer(_Section):
+    """A DICOM node that may send films.
+
+    Attributes:
+        ae_title: that it calls itself.
+        host: its address, or a network such as 10.1.2.0/24.
+    """
+
+    ae_title: str = Field(min_length=1, max_length=16)
+    host: IPvAnyNetwork
+
+    @property
+    def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
+        """What its address must lie in."""
+        return (self.host,)
+
+
+class PacsSettings(_Section):
+    """The service as a DICOM node.
+
+    Attributes:
+        ae_title: its Application Entity title.
+        host: address of the Storage SCP; any but loopback needs `allowed_peers`.
+        port: of the Storage SCP; None has none.
+        allowed_peers: who may send, by title and address together.
+        destinations: where every result goes.
+        associations: most at once; each may hold one film in memory.
+        seconds: the longest silence of a peer.
+    """
+
+    ae_title: str = Field(default="KNEEOA", min_length=1, max_length=16)
+    host: str = "127.0.0.1"
+    port: int | None = Field(default=None, ge=0, le=65535)
+    allowed_peers: tuple[AllowedPeer, ...] = ()
+    destinations: tuple[PacsPeer, ...] = ()
+    associations: int = Field(default=10, ge=1, le=1000)
+    seconds: float = Field(default=30.0, gt=0)
+
+
 def default_data_folder() -> Path:
     """The user's own data folder, as the operating system has it."""
     from platformdirs import user_data_path
@@ -136,7 +192,8 @@ class Settings(BaseSettings):
         retention_days: originals are removed so many days after their result; None keeps them. Results stay.
         stop_seconds: how long a stop waits for what runs.
         log_level: of the service's own log.
-        workers, limits, queue, security: see their classes.
+        codes: a YAML file of a site's own codes for DICOM and FHIR results, or None.
+        workers, limits, queue, security, pacs: see their classes.
     """
 
     model_config = SettingsConfigDict(env_prefix="KNEEOA_", env_nested_delimiter="__", extra="forbid", frozen=True)
@@ -150,10 +207,12 @@ class Settings(BaseSettings):
     retention_days: float | None = Field(default=None, ge=0)
     stop_seconds: float = Field(default=30.0, ge=0)
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    codes: Path | None = None
     workers: WorkerSettings = WorkerSettings()
     limits: LimitSettings = LimitSettings()
     queue: QueueSettings = QueueSettings()
     security: SecuritySettings = SecuritySettings()
+    pacs: PacsSettings = PacsSettings()
 
     @property
     def on_loopback(self) -> bool:

@@ -85,6 +85,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, object]]:
     """What OpenAPI says of a route's errors: those named, and those of every route with a login."""
     content = {"application/problem+json": {"schema": ProblemDetails.model_json_schema()}}
     told = {400: "malformed", 401: "no valid key or token", 403: "another scope is needed", 404: "not there"}
+    told |= {406: "no form of it is acceptable"}
     told |= {408: "the body came too slowly", 409: "not possible as things stand", 413: "too large"}
     told |= {415: "another media type is needed", 422: "not valid", 429: "too many", 503: "not now; see Retry-After"}
     listed = sorted({401, 403, 422, 429, 503, *statuses})

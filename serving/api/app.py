@@ -19,6 +19,8 @@ from kneeoa.serving.api.slow_clients import STOPPING
 from kneeoa.serving.api.state import Shared
 from kneeoa.serving.api.uploads import clear_uploads
 from kneeoa.serving.audit import AuditTrail, Deed
+from kneeoa.serving.pacs.node import PacsNode
+from kneeoa.serving.results.codes import load_codes
 from kneeoa.serving.security.authenticate import Authenticator, refuse_open_bind
 from kneeoa.serving.security.rate import RateLimit
 from kneeoa.serving.service import KneeService
@@ -55,12 +57,16 @@ def create_app(
         ReleaseError: there is no such release.
     """
     refuse_open_bind(settings)
+    load_codes(settings.codes)  # a fault in it is told now, not with the first film
     pool = pool or WorkerPool(settings.workers, settings.release, prepare, settings.device)
     stored = PooledGrading(pool, settings.release)
     metrics = Metrics(stored.release)
+    pacs = PacsNode(settings, stored)
+    service = KneeService(settings, MeasuredGrading(stored, metrics), pacs.destinations)
+    pacs.attach(service)
     of = Shared(
         settings=settings,
-        service=KneeService(settings, MeasuredGrading(stored, metrics)),
+        service=service,
         pool=pool,
         grading=PooledGrading(pool, settings.release, Urgency.PERSON),
         authenticator=Authenticator(settings, tokens),
@@ -73,6 +79,7 @@ def create_app(
         title="KneeOA", version=__version__, description=_DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
     )
     app.state.shared = of
+    app.state.pacs = pacs
     for module in (grade, dicomweb, studies, queue, events, health):
         app.include_router(module.router)
     add_problem_handlers(app)
@@ -88,8 +95,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, asyncio.Event]]:
     try:
         clear_uploads(of.settings.data)
         of.pool.start()
+        app.state.pacs.start()
         of.audit.write(Deed("service", "started"))
         yield {STOPPING: asyncio.Event()}
     finally:
+        await to_thread.run_sync(app.state.pacs.stop)
         await to_thread.run_sync(of.service.stop)
         of.audit.write(Deed("service", "stopped"))

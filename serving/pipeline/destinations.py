@@ -6,10 +6,26 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from kneeoa.model.errors import KneeOAError
 from kneeoa.model.grades import JSON
 from kneeoa.serving.store.database import Database
 from kneeoa.serving.store.films import happened
 from kneeoa.serving.store.tables import Event, Film, Result
+
+
+class DeliveryError(KneeOAError):
+    """A result could not be brought to a destination; another attempt may succeed.
+
+    Attributes:
+        reason: a stable code: `destination_unreachable`, `destination_refused`, `destination_lost`.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[type[DeliveryError], tuple[str, str]]:
+        return DeliveryError, (self.reason, str(self))  # DBOS keeps errors as pickles
 
 
 class Destination(Protocol):

@@ -25,6 +25,8 @@ from kneeoa.model.errors import FilmError
 from kneeoa.model.grades import JSON
 from kneeoa.model.picture import PICTURE_MAGICS
 
+RESULT_SETTINGS: dict[str, JSON] = {"road": 1}
+"""Settings that change results. Today there are none but the road itself; a new one belongs here."""
 _CHUNK = 1 << 20
 _DATE_TIME = re.compile(r"\d{8}(\d{2,6}(\.\d{1,6})?)?")
 _DATES_AND_TIMES = ((0x00080022, 0x00080032), (0x00080023, 0x00080033))
@@ -85,7 +87,7 @@ def identify(path: Path) -> FilmIdentity:
         return FilmIdentity(facts.sop_instance_uid, study, content, ".dcm", _acquired(stream, size, header))
 
 
-def result_id(film_id: str, release_sha256: str, settings: Mapping[str, JSON]) -> str:
+def result_id(film_id: str, release_sha256: str, settings: Mapping[str, JSON] = RESULT_SETTINGS) -> str:
     """A result's id: 40 hexadecimal digits.
 
     Args:
@@ -94,6 +96,15 @@ def result_id(film_id: str, release_sha256: str, settings: Mapping[str, JSON]) -
         settings: those that change results.
     """
     return _digest("result", film_id, release_sha256, json.dumps(dict(settings), sort_keys=True))[:40]
+
+
+def result_uid(result: str) -> str:
+    """A result's UID: the SOP Instance UID of its Structured Report.
+
+    Args:
+        result: its id.
+    """
+    return made_uid("result", result)
 
 
 def made_uid(kind: str, *parts: str) -> str:

@@ -12,15 +12,12 @@ from kneeoa.model.errors import ReasonCode
 from kneeoa.model.grades import JSON
 from kneeoa.serving.grading import FilmGrading, GradingError
 from kneeoa.serving.pipeline.destinations import Destination
-from kneeoa.serving.pipeline.identity import made_uid, result_id
+from kneeoa.serving.pipeline.identity import made_uid, result_id, result_uid
 from kneeoa.serving.store.database import Database
 from kneeoa.serving.store.films import add_result, happened, note_delivery, study_films
 from kneeoa.serving.store.originals import Originals
 from kneeoa.serving.store.tables import Delivery, Event, Film, FilmState, Result, Study
 from kneeoa.serving.study import disagree, study_report, worst_grade
-
-RESULT_SETTINGS: dict[str, JSON] = {"road": 1}
-"""Settings that change results. Today there are none but the road itself; a new one belongs here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +60,10 @@ class Steps:
             return made
         report = self._graded(film)
         release = self.grading.release
-        made = result_id(film_id, release.sha256, RESULT_SETTINGS)
+        made = result_id(film_id, release.sha256)
         result = Result(
             result_id=made,
-            result_uid=made_uid("result", made),
+            result_uid=result_uid(made),
             film_id=film_id,
             work_id=work_id,
             release_name=release.name,

@@ -13,6 +13,7 @@ from typing import ParamSpec, TypeVar
 import structlog
 
 from kneeoa.serving.grading import INTERNAL, GradingClosedError, GradingError
+from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.pipeline.steps import Steps
 from kneeoa.serving.settings import QueueSettings
 from kneeoa.serving.store.database import StoreError
@@ -34,7 +35,7 @@ def reason_of(error: BaseException) -> str:
     attempts = getattr(error, "errors", None)
     if isinstance(attempts, list) and attempts:
         return reason_of(attempts[-1])
-    return error.reason if isinstance(error, GradingError | StoreError) else INTERNAL
+    return error.reason if isinstance(error, GradingError | StoreError | DeliveryError) else INTERNAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +97,11 @@ def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
     def should_retry(error: BaseException) -> bool:
         return not isinstance(error, GradingError | GradingClosedError) and not stopping()
 
-    def step(function: Callable[P, R], name: str) -> Callable[P, R]:
+    def step(function: Callable[P, R], name: str, attempts: int = queue.step_attempts) -> Callable[P, R]:
         return DBOS.step(
             name=name,
-            retries_allowed=queue.step_attempts > 1,
-            max_attempts=queue.step_attempts,
+            retries_allowed=attempts > 1,
+            max_attempts=attempts,
             interval_seconds=queue.backoff_seconds,
             should_retry=should_retry,
         )(function)
@@ -121,4 +122,5 @@ def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
         else:
             steps.bury(film_id, round_, reason)
 
-    return _Durable(step(grade, "grade"), step(build, "build"), step(deliver, "deliver"), step(close, "close"))
+    delivered = step(deliver, "deliver", queue.delivery_attempts)
+    return _Durable(step(grade, "grade"), step(build, "build"), delivered, step(close, "close"))

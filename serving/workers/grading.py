@@ -7,7 +7,8 @@ from pathlib import Path
 from kneeoa.model.grades import JSON, ReleaseFacts
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.grading import facts_of
-from kneeoa.serving.workers.jobs import Answer, Job, Wanted
+from kneeoa.serving.results.objects import Form, Request, unpack
+from kneeoa.serving.workers.jobs import Answer, Job, Report, Wanted
 from kneeoa.serving.workers.pool import Urgency, WorkerPool
 
 
@@ -50,6 +51,35 @@ class PooledGrading:
             PoolClosedError: the service is stopping.
         """
         return self._run(path, Job(str(path), wanted)).picture
+
+    def print(
+        self,
+        path: Path,
+        request: Request,
+        report: Report | None = None,
+        side: Side | None = None,
+        spacing_mm: float | None = None,
+    ) -> tuple[Report, dict[Form, bytes]]:
+        """The report of one film and the forms of it that were asked for, made in one go.
+
+        Args:
+            path: of the film.
+            request: which forms.
+            report: one that was made before; the film is then not graded again.
+            side: as in `grade`.
+            spacing_mm: as in `grade`.
+
+        Returns:
+            The report, and its forms: none of a file that is no DICOM object with its UIDs, and no Secondary Capture of
+            a film that cannot be read.
+
+        Raises:
+            DecoderCrashedError: as `grade`.
+            PoolClosedError: the service is stopping.
+        """
+        stated = None if side in {None, Side.UNKNOWN} else str(side)
+        answer = self._run(path, Job(str(path), Wanted.RESULTS, stated, spacing_mm, request, report))
+        return answer.report, {} if answer.picture is None else unpack(answer.picture, request.forms)
 
     def close(self) -> None:
         """Ends the workers; those that are busy end after their film."""

@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from kneeoa.model.grades import JSON
 from kneeoa.model.radiograph import Side
+from kneeoa.serving.results.objects import Form, Request
 
 Report = dict[str, JSON]
 """One film's object of the report contract (docs/report.md)."""
@@ -22,6 +23,7 @@ class Wanted(StrEnum):
     REPORT = "report"
     FILM = "film"
     OVERLAY = "overlay"
+    RESULTS = "results"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +32,19 @@ class Job:
 
     Attributes:
         path: of the file.
-        wanted: its report, or a PNG of it.
+        wanted: its report, a PNG of it, or the forms that `request` names.
         side: the patient's side "R" or "L", where the file does not say it.
         spacing_mm: pixel spacing, where the file does not say it.
+        request: which forms of the result.
+        report: a report that was made before; the film is then not graded again.
     """
 
     path: str
     wanted: Wanted = Wanted.REPORT
     side: str | None = None
     spacing_mm: float | None = None
+    request: Request | None = None
+    report: Report | None = None
 
     def to_bytes(self) -> bytes:
         """The job as JSON."""
@@ -48,7 +54,12 @@ class Job:
     def from_bytes(cls, raw: bytes) -> Job:
         """The job that `to_bytes` wrote."""
         fields = json.loads(raw)
-        return cls(fields["path"], Wanted(fields["wanted"]), fields["side"], fields["spacing_mm"])
+        request = fields["request"]
+        if request is not None:
+            forms = tuple(Form(form) for form in request["forms"])
+            request = Request(forms, request["codes"], request["uid"], request["made"])
+        wanted = Wanted(fields["wanted"])
+        return cls(fields["path"], wanted, fields["side"], fields["spacing_mm"], request, fields["report"])
 
     @property
     def stated_side(self) -> Side | None:
@@ -62,7 +73,8 @@ class Answer:
 
     Attributes:
         report: the film's report; of a picture, that of the film it shows.
-        picture: a PNG, where one was asked for and the film could be read.
+        picture: a PNG, or the forms of the result as `results.objects.pack` packs them, where one was asked for and the
+            film could be read.
     """
 
     report: Report

@@ -111,6 +111,10 @@ def _answered(grader: KneeGrader, raw: bytes) -> tuple[bytes, ...]:
     from kneeoa.serving.workers.jobs import Job, Wanted
 
     job = Job.from_bytes(raw)
+    if job.wanted is Wanted.RESULTS:
+        from kneeoa.serving.workers.printing import printed
+
+        return printed(grader, job)
     pictures: list[bytes] = []
 
     def draw(film: Radiograph, grades: FilmGrades) -> None:

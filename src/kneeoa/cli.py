@@ -67,6 +67,10 @@ def grade(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object a file on stdout.")] = False,
     overlay: Annotated[Path | None, typer.Option(help="Folder for one overlay PNG a film.")] = None,
     report: Annotated[Path | None, typer.Option(help="Also write the JSON into this file.")] = None,
+    sr: Annotated[Path | None, typer.Option(help="Folder for one DICOM Structured Report a film.")] = None,
+    sc: Annotated[Path | None, typer.Option(help="Folder for one DICOM Secondary Capture a film.")] = None,
+    fhir: Annotated[Path | None, typer.Option(help="Folder for one FHIR Bundle a film.")] = None,
+    codes: Annotated[Path | None, typer.Option(help="YAML file of a site's own codes for these three.")] = None,
     side: Annotated[Side | None, typer.Option(help="The patient's side, where the file does not say it.")] = None,
     spacing_mm: Annotated[float | None, typer.Option(min=0.001, max=5.0, help="Pixel spacing, likewise.")] = None,
     release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-3",
@@ -74,7 +78,7 @@ def grade(
 ) -> None:
     """Grade films: a table, or JSON, one result a film; what cannot be graded says why."""
     from kneeoa.model.grader import KneeGrader
-    from kneeoa.serving.grade_files import Statements, find_files, grade_files
+    from kneeoa.serving.grade_files import Outputs, Statements, find_files, grade_files
 
     files = find_files(inputs)
     if not files:
@@ -82,7 +86,8 @@ def grade(
     stated = None if side is Side.UNKNOWN else side
     grader = KneeGrader.load(release, device)
     reports = []
-    for found in grade_files(grader, files, Statements(stated, spacing_mm), overlay):
+    outputs = Outputs(overlay, sr, sc, fhir, codes)
+    for found in grade_files(grader, files, Statements(stated, spacing_mm), outputs):
         reports.append(found)
         if as_json:
             sys.stdout.write(json.dumps(found.to_json(), ensure_ascii=False) + "\n")
@@ -93,7 +98,10 @@ def grade(
         text = json.dumps(objects[0], indent=1) if len(objects) == 1 else "\n".join(map(json.dumps, objects))
         report.parent.mkdir(parents=True, exist_ok=True)
         report.write_text(text + "\n", encoding="utf-8")
-    raise typer.Exit(1 if any(r.refusal is not None and r.refusal.is_read_error for r in reports) else 0)
+    for why in outputs.missed:
+        typer.echo(f"kneeoa: {why}", err=True)
+    unread = any(r.refusal is not None and r.refusal.is_read_error for r in reports)
+    raise typer.Exit(1 if unread or outputs.missed else 0)
 
 
 def _print_table(reports: Sequence[FilmGrades]) -> None:
@@ -273,7 +281,7 @@ def _fail(message: str) -> None:
 
 def _extra() -> str:
     """The extra that the command on this command line needs."""
-    return "serve" if set(sys.argv[1:2]) & SERVICE_COMMANDS else "train"
+    return "serve" if set(sys.argv[1:2]) & {*SERVICE_COMMANDS, "grade"} else "train"
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.grades import FilmGrades
 from kneeoa.model.radiograph import Side, SideSource
-from kneeoa.serving.grade_files import Statements, find_files, grade_files
+from kneeoa.serving.grade_files import Outputs, Statements, find_files, grade_files
 from kneeoa.serving.results.overlay import FILM_HEIGHT
 from kneeoa.serving.results.table import refusal_notes, results_table
 from kneeoa.serving.results.words import percent
@@ -42,7 +42,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def reports(grader: KneeGrader, folder: Path) -> list[FilmGrades]:
-    return list(grade_files(grader, find_files([folder]), Statements(), folder / "overlays"))
+    results = folder.parent / "results"
+    outputs = Outputs(folder / "overlays", results, results, results)
+    found = list(grade_files(grader, find_files([folder]), Statements(), outputs))
+    assert [why.partition(" ")[0] for why in outputs.missed] == ["notes.txt", "film.png"]
+    return found
+
+
+def test_a_dicom_film_has_its_results_beside_it_and_other_files_have_none(
+    reports: list[FilmGrades], folder: Path
+) -> None:
+    assert len(reports) == 3
+    names = sorted(path.name for path in (folder.parent / "results").iterdir())
+    assert names == ["film-fhir.json", "film-sc.dcm", "film-sr.dcm"]
 
 
 def test_a_folder_gives_every_visible_file_once_even_with_a_loop_in_it(folder: Path, tmp_path: Path) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 
 import pytest
 from fastapi.testclient import TestClient
+from pydicom import dcmread
 from tests.serving.service_films import write_film
 
 from kneeoa.serving.api.app import create_app
@@ -51,6 +53,34 @@ def test_parts_give_an_array_in_their_order(client: TestClient, film: bytes) -> 
     assert [report["film"]["source"] for report in reports] == ["a.dcm", "b.txt", "c.dcm"]
     assert reports[1]["refusal"]["code"] == "not_dicom"
     assert reports[0]["knees"] == reports[2]["knees"]
+
+
+def test_accept_decides_what_a_report_is_answered_as(client: TestClient, film: bytes) -> None:
+    headers = {"Content-Type": "application/dicom", "Accept": "application/dicom"}
+    one = client.post("/v1/grade", content=film, headers=headers)
+    assert (one.status_code, one.headers["content-type"]) == (200, "application/dicom")
+    report, source = dcmread(BytesIO(one.content)), dcmread(BytesIO(film))
+    assert report.Modality == "SR"
+    assert report.StudyInstanceUID == source.StudyInstanceUID
+    files = [("film", ("a.dcm", film)), ("film", ("b.dcm", film))]
+    many = client.post("/v1/grade", files=files, headers={"Accept": 'multipart/related; type="application/dicom"'})
+    kind = many.headers["content-type"]
+    assert kind.startswith('multipart/related; type="application/dicom"; boundary=')
+    parts = many.content.split(b"--" + kind.partition("boundary=")[2].encode())[1:-1]
+    assert [dcmread(BytesIO(part.partition(b"\r\n\r\n")[2])).Modality for part in parts] == ["SR", "OT", "SR", "OT"]
+    bundle = client.post("/v1/grade", content=film, headers={**headers, "Accept": "application/fhir+json"})
+    assert bundle.headers["content-type"] == "application/fhir+json"
+    assert bundle.json()["entry"][0]["resource"]["resourceType"] == "DiagnosticReport"
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "code"),
+    [("application/dicom", 422, "no_dicom_source"), ("image/png, text/html;q=0.9", 406, "not_acceptable")],
+)
+def test_what_cannot_be_answered_as_asked_is_a_problem(client: TestClient, accept: str, status: int, code: str) -> None:
+    headers = {"Content-Type": "application/dicom", "Accept": accept}
+    answer = client.post("/v1/grade", content=b"no film", headers=headers)
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""The service as a DICOM node: its Storage SCP and its destinations, started and stopped with it."""
+
+from __future__ import annotations
+
+from kneeoa.serving.pacs.store_scp import StorageScp
+from kneeoa.serving.pacs.store_scu import DicomDestination
+from kneeoa.serving.results.objects import Form, Request
+from kneeoa.serving.service import KneeService
+from kneeoa.serving.settings import PacsSettings, Settings
+from kneeoa.serving.store.tables import Film, Result
+from kneeoa.serving.workers.grading import PooledGrading
+
+_FORMS = (Form.SECONDARY_CAPTURE, Form.STRUCTURED_REPORT)
+"""The report last: it refers to the picture."""
+
+
+class PacsNode:
+    """What the `pacs` section of the settings asks for.
+
+    Args:
+        settings: of the service.
+        grading: by the workers, which also make the objects that are sent.
+
+    Raises:
+        ConfigError: it would listen to the network, and to everybody there.
+    """
+
+    def __init__(self, settings: Settings, grading: PooledGrading) -> None:
+        self._settings = settings
+        self._grading = grading
+        self._service: KneeService | None = None
+        own: PacsSettings = settings.pacs
+        self.destinations = tuple(DicomDestination(peer, own, self._objects) for peer in own.destinations)
+        self.scp = None if own.port is None else StorageScp(own)
+
+    def attach(self, service: KneeService) -> None:
+        """Names the service that films go to and results come from."""
+        self._service = service
+
+    def start(self) -> None:
+        """Starts listening, where the settings have a port.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        if self.scp is not None and self._service is not None:
+            self.scp.start(self._service.receive)
+
+    def stop(self) -> None:
+        """Takes no further film."""
+        if self.scp is not None:
+            self.scp.stop()
+
+    def _objects(self, result_id: str) -> list[bytes]:
+        """What is sent of a result; nothing of a picture, which has no study."""
+        service = self._service
+        if service is None:
+            return []
+        with service.database.read() as session:
+            result = session.get_one(Result, result_id)
+            film = session.get_one(Film, result.film_id)
+        codes = None if self._settings.codes is None else str(self._settings.codes)
+        request = Request(_FORMS, codes, result.result_uid, result.created)
+        _, found = self._grading.print(service.film_path(film.film_id), request, result.report)
+        return [found[form] for form in _FORMS if form in found]

@@ -1,0 +1,172 @@
+"""The Storage SCP: films by C-STORE. What is answered with success is on the disk, and will be graded.
+
+References:
+    DICOM PS3.4 annex B (Storage Service Class; table B.2-1 for the statuses), PS3.7 sections 9.1.1 and 9.1.5, PS3.8.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Sequence
+from io import BytesIO
+from typing import Protocol
+
+import structlog
+from pynetdicom import AE, evt
+from pynetdicom.events import Event
+from pynetdicom.transport import ThreadedAssociationServer
+
+from kneeoa.model.dicom_header import read_header
+from kneeoa.model.errors import ConfigError, FilmError
+from kneeoa.serving.pipeline.admission import BusyError
+from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
+from kneeoa.serving.results.result_object import CAPTURE_SERIES, MANUFACTURER, SR_SERIES
+from kneeoa.serving.settings import LOOPBACK, PacsSettings
+from kneeoa.serving.store.database import StoreError
+from kneeoa.serving.store.originals import TooLargeError
+
+SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, UID_REUSED = 0x0000, 0xA700, 0xC000, 0xB000
+NOT_AUTHORIZED = 0x0124
+"""PS3.7 annex C.5.1."""
+STORED_CLASSES = (
+    "1.2.840.10008.5.1.4.1.1.1",  # CR
+    "1.2.840.10008.5.1.4.1.1.1.1",  # DX, for presentation
+    "1.2.840.10008.5.1.4.1.1.1.1.1",  # DX, for processing
+    "1.2.840.10008.5.1.4.1.1.12.2",  # RF
+    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture
+)
+VERIFICATION = "1.2.840.10008.1.1"
+TRANSFER_SYNTAXES = (
+    "1.2.840.10008.1.2.1",
+    "1.2.840.10008.1.2",
+    "1.2.840.10008.1.2.1.99",
+    "1.2.840.10008.1.2.2",
+    *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)),
+    "1.2.840.10008.1.2.5",
+)
+_MANUFACTURER, _SERIES_NUMBER = 0x00080070, 0x00200011
+_LOG = structlog.get_logger("kneeoa.pacs")
+
+
+class Receive(Protocol):
+    """Takes a film; see `KneeService.receive`."""
+
+    def __call__(self, source: BytesIO, *, sender: str) -> Receipt:
+        """Returns when the film is on the disk."""
+
+
+class StorageScp:
+    """Listens for associations.
+
+    Args:
+        settings: the `pacs` section.
+
+    Raises:
+        ConfigError: the address is not loopback and nobody is named who may send.
+    """
+
+    def __init__(self, settings: PacsSettings) -> None:
+        if settings.host not in LOOPBACK and not settings.allowed_peers:
+            raise ConfigError(
+                f"The Storage SCP on {settings.host} lets others in, and nobody is named who may send. Name AE titles "
+                "and addresses (KNEEOA_PACS__ALLOWED_PEERS), or listen on 127.0.0.1."
+            )
+        self._settings = settings
+        self._server: ThreadedAssociationServer | None = None
+        self._receive: Receive | None = None
+        self._ae = AE(settings.ae_title)
+        self._ae.maximum_associations = settings.associations
+        self._ae.network_timeout = settings.seconds
+        self._ae.acse_timeout = self._ae.dimse_timeout = settings.seconds
+        self._ae.require_calling_aet = sorted({peer.ae_title for peer in settings.allowed_peers})
+        self._ae.require_called_aet = bool(settings.allowed_peers)
+        self._ae.add_supported_context(VERIFICATION)
+        for uid in STORED_CLASSES:
+            self._ae.add_supported_context(uid, list(TRANSFER_SYNTAXES))
+
+    @property
+    def port(self) -> int:
+        """Where it listens; also where the settings leave the choice to the system (0)."""
+        return 0 if self._server is None else int(self._server.server_address[1])
+
+    def start(self, receive: Receive) -> None:
+        """Listens, in threads of its own.
+
+        Raises:
+            OSError: the address cannot be bound.
+        """
+        self._receive = receive
+        handlers = [
+            (evt.EVT_ESTABLISHED, self._established),
+            (evt.EVT_C_ECHO, self._echo),
+            (evt.EVT_C_STORE, self._store),
+        ]
+        address = (self._settings.host, self._settings.port or 0)
+        self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)  # type: ignore[arg-type] # typed for handlers with arguments
+
+    def stop(self) -> None:
+        """Ends associations and stops listening."""
+        if self._server is not None:
+            self._ae.shutdown()
+
+    def _established(self, event: Event) -> None:
+        if not self._may(event):
+            _LOG.warning("peer_refused")
+            event.assoc.abort()
+
+    def _echo(self, event: Event) -> int:
+        return SUCCESS if self._may(event) else NOT_AUTHORIZED
+
+    def _store(self, event: Event) -> int:
+        """Takes one film; every failure has its status, and none is answered with success."""
+        if not self._may(event) or self._receive is None:
+            return NOT_AUTHORIZED
+        try:
+            film = event.encoded_dataset()
+            if is_ours(film):
+                _LOG.info("own_result_ignored")
+                return SUCCESS
+            receipt = self._receive(BytesIO(film), sender="c-store")
+        except (BusyError, StoreError, TooLargeError) as error:
+            _LOG.warning("film_not_taken", reason=error.reason)
+            return OUT_OF_RESOURCES
+        except Exception as error:  # whatever it is, the sender must keep the film
+            _LOG.warning("film_not_taken", reason="internal_error", error=type(error).__name__)
+            return OUT_OF_RESOURCES
+        if receipt.state is ReceiptState.REFUSED:
+            return CANNOT_UNDERSTAND
+        return UID_REUSED if receipt.state is ReceiptState.UID_REUSED else SUCCESS
+
+    def _may(self, event: Event) -> bool:
+        """Whether title and address of the peer stand together in the list; an empty one is loopback's alone."""
+        requestor = event.assoc.requestor
+        return allowed(self._settings, str(requestor.ae_title).strip(), str(requestor.address))
+
+
+def allowed(settings: PacsSettings, ae_title: str, address: str) -> bool:
+    """Whether a peer may send.
+
+    Args:
+        settings: the `pacs` section.
+        ae_title: that it calls itself.
+        address: that it calls from.
+    """
+    if not settings.allowed_peers:
+        return settings.host in LOOPBACK
+    return any(peer.ae_title == ae_title and _within(address, peer.networks) for peer in settings.allowed_peers)
+
+
+def is_ours(film: bytes) -> bool:
+    """Whether an object is a result of KneeOA that an archive has sent on: grading it would go round in a circle."""
+    try:
+        elements = read_header(BytesIO(film), len(film), (_MANUFACTURER, _SERIES_NUMBER)).elements
+    except FilmError:
+        return False
+    # Synthetic films have the manufacturer too, but not the series.
+    numbers = elements.numbers(_SERIES_NUMBER)
+    return elements.text(_MANUFACTURER) == MANUFACTURER and numbers in {(SR_SERIES,), (CAPTURE_SERIES,)}
+
+
+def _within(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
+    at = ipaddress.ip_address(address)
+    return any(at.version == network.version and at in network for network in networks)
