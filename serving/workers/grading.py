@@ -49,7 +49,7 @@ class PooledGrading:
             DecoderCrashedError: as `grade`.
             PoolClosedError: the service is stopping.
         """
-        return self._run(path, Job(str(path), wanted)).picture
+        return self.pool.run(Job(str(path), wanted), self._urgency).picture
 
     def close(self) -> None:
         """Ends the workers; those that are busy end after their film."""
