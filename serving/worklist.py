@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from kneeoa.model.grades import JSON
 from kneeoa.serving.store.reading import StudyRow
 
+_BILATERAL = "bilateral"
+
 
 @dataclass(frozen=True, slots=True)
 class WorklistKnee:
@@ -72,7 +74,8 @@ def worklist_row(study: StudyRow, corrections: int) -> WorklistRow:
     """
     report = study.report or {}
     knees, films = list(_objects(report.get("knees"))), list(_objects(report.get("films")))
-    flags = [flag for of in (*knees, *films) for flag in _texts(of.get("flags"))]
+    flags = [flag for knee in knees for flag in _texts(knee.get("flags"))]
+    flags += [flag for film in films for flag in _texts(film.get("flags")) if flag != _BILATERAL or not _both(film)]
     refused = [of["refusal"] for film in films for of in (film, *_objects(film.get("knees"))) if of.get("refusal")]
     codes = [str(refusal["code"]) for refusal in refused if isinstance(refusal, dict)]
     return WorklistRow(
@@ -100,6 +103,11 @@ def _knee(knee: Mapping[str, JSON]) -> WorklistKnee:
         minimum_mm=min(_numbers(parts, "minimum_mm"), default=None),
         minimum_percent_of_plateau=min(_numbers(parts, "minimum_percent_of_plateau"), default=None),
     )
+
+
+def _both(film: Mapping[str, JSON]) -> bool:
+    """Whether both knees were found: that the object names both sides is then no remark."""
+    return len(list(_objects(film.get("knees")))) == 2
 
 
 def _objects(value: JSON) -> Iterator[dict[str, JSON]]:

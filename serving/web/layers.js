@@ -24,7 +24,7 @@ function label(kind, row, column, text) {
 
 function unit(part) {
   if (part.contact) return "0";
-  if (part.minimum_mm !== null) return `${part.minimum_mm.toFixed(1)} mm`;
+  if (part.minimum_mm !== null) return part.minimum_mm.toFixed(1);
   return part.minimum_percent_of_plateau === null ? "" : `${part.minimum_percent_of_plateau.toFixed(1)} %`;
 }
 
@@ -53,12 +53,12 @@ export function layersOf(report) {
   return { groups: { boxes, curves, minima }, labels };
 }
 
-/** The same as one drawing over a film of this size, for print. */
-export function drawingOf(report, rows, columns) {
+/** The same as one drawing over a part of the film, `{row, column, height, width}` in its pixels, for print. */
+export function drawingOf(report, part) {
   const { groups, labels } = layersOf(report);
-  const size = Math.max(rows, columns) / 42;
-  const texts = labels.map(({ kind, row, column, text }) => kind === "boxes"
-    ? drawn("text", { class: "tag", x: column, y: row - size * 0.4, "font-size": size }, text)
-    : drawn("text", { class: "width", x: column, y: row + size * 1.3, "font-size": size * 0.8, "text-anchor": "middle" }, text));
-  return drawn("svg", { viewBox: `0 0 ${columns} ${rows}`, class: "overlay", "aria-hidden": "true" }, groups.boxes, groups.curves, groups.minima, texts);
+  const size = Math.max(part.height, part.width) / 22;
+  const texts = labels.filter(({ kind }) => kind === "boxes" || report.knees.every((knee) => !knee.box)).map(({ kind, row, column, text }) => kind === "boxes"
+    ? drawn("text", { class: "tag", x: column, y: row - size * 0.4, "font-size": size, "stroke-width": size / 6 }, text)
+    : drawn("text", { class: "width", x: column, y: row + size * 1.3, "font-size": size * 0.9, "stroke-width": size / 6, "text-anchor": "middle" }, text));
+  return drawn("svg", { viewBox: `${part.column} ${part.row} ${part.width} ${part.height}`, class: "overlay", "aria-hidden": "true" }, groups.boxes, groups.curves, groups.minima, texts);
 }

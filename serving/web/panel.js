@@ -11,7 +11,8 @@ export function panel(uid, study, film, near, changed) {
   if (film.refusal) parts.push(refusalBox("This film was not graded", film.refusal));
   else if (film.state === "waiting" && !film.knees) parts.push(element("p", { class: "card" }, "This film is in work. Its result appears here by itself."));
   else if (film.state === "dead") parts.push(element("p", { class: "card bad" }, "The work on this film failed. See Dead letters."));
-  if (film.flags?.length) parts.push(element("section", { class: "card", "aria-label": "Remarks on the film" }, flagList(film.flags)));
+  const remarks = filmRemarks(film);
+  if (remarks.length) parts.push(element("section", { class: "card", "aria-label": "Remarks on the film" }, flagList(remarks)));
   for (const knee of film.knees ?? []) parts.push(kneeCard(knee, headline(study, film, knee), near));
   parts.push(correctionForm(uid, film, changed));
   if (film.release) {
@@ -31,6 +32,11 @@ function refusalBox(title, refusal) {
     element("p", {}, refusal.message), element("p", { class: "remedy" }, refusal.remedy), element("p", { class: "code" }, refusal.code));
 }
 
+/** The flags of a film that a reader should see: that an object names both sides is none where both were found. */
+export function filmRemarks(film) {
+  return (film.flags ?? []).filter((flag) => flag !== "bilateral" || film.knees?.length !== 2);
+}
+
 export function flagList(flags) {
   return element("ul", { class: "flags" }, flags.map((flag) => element("li", {}, element("strong", {}, flagName(flag)), ` ${flagMeaning(flag)}`)));
 }
@@ -39,7 +45,7 @@ function kneeCard(knee, leads, near) {
   const title = SIDES[knee.side] ?? SIDES.unknown;
   const flags = leads ? leads.flags : knee.flags;
   const head = element("div", { class: "knee-head" }, element("h2", {}, title), knee.kl ? gradeChip(knee.kl.grade) : null,
-    knee.box ? button("Look", () => near(knee), { class: "quiet", title: `Show the ${title.toLowerCase()} from near` }) : null);
+    knee.box ? button("Show", () => near(knee), { class: "quiet", title: `Show the ${title.toLowerCase()} from near` }) : null);
   const others = leads?.other_films?.length ? element("p", { class: "note" }, `Other films of this side: ${leads.other_films.map((other) => `KL ${other.kl_grade}`).join(", ")}. They are not averaged.`) : null;
   return element("section", { class: "card", "aria-label": title }, head, element("p", { class: "note" }, SIDE_SOURCES[knee.side_source]),
     knee.refusal ? refusalBox("Not graded", knee.refusal) : null,
@@ -70,15 +76,15 @@ const PARTS = { medial: "Medial", lateral: "Lateral", image_left: "Image left", 
 export function measurements(space) {
   const parts = Object.entries(space);
   const row = (title, cell) => element("tr", {}, element("th", { scope: "row" }, title), parts.map(([, part]) => element("td", {}, cell(part))));
-  const interval = (part) => (part.minimum_interval_mm ? `${part.minimum_interval_mm[0].toFixed(1)} to ${part.minimum_interval_mm[1].toFixed(1)} mm` : "–");
+  const interval = (part) => (part.minimum_interval_mm ? `${part.minimum_interval_mm.map((end) => end.toFixed(1)).join("–")} mm` : "–");
   const narrowing = (part) => (part.jsn ? `${part.jsn.grade} ${JSN_MEANING[part.jsn.grade]}${part.borderline ? ", borderline" : ""}` : "–");
-  const against = (part) => (part.narrowing_percent === null ? "–" : `${Math.round(part.narrowing_percent)} %`);
+  const against = (part) => (part.narrowing_percent === null ? "–" : `${Math.abs(Math.round(part.narrowing_percent))} % ${part.narrowing_percent < 0 ? "wider" : "narrower"}`);
   const detector = parts.some(([, part]) => part.millimetres === "detector");
   const measured = parts.some(([, part]) => part.jsn?.origin === "measured");
   const notes = [detector ? "Millimetres are those of the detector, which are larger than the joint's." : "", measured ? "Narrowing is measured against knees of KL 0, not against readers." : ""].filter(Boolean).join(" ");
   return element("div", { class: "measurements" }, element("table", {},
     element("caption", { class: "unseen" }, "Joint space"),
     element("thead", {}, element("tr", {}, element("th", { scope: "col" }, "Joint space"), parts.map(([name]) => element("th", { scope: "col" }, PARTS[name] ?? name)))),
-    element("tbody", {}, row("Minimum", widthWords), row("95 % interval", interval), row("Narrowing (JSN)", narrowing), row("Narrower than KL 0", against), row("Quality", (part) => percent(part.quality)))),
+    element("tbody", {}, row("Minimum", widthWords), row("95 % interval", interval), row("Narrowing (JSN)", narrowing), row("Against KL 0", against), row("Quality", (part) => percent(part.quality)))),
   notes ? element("p", { class: "note" }, notes) : null);
 }

@@ -18,7 +18,7 @@ export function plot(title, unit, trends, series) {
   const box = element("figure", { class: "plot" }, element("figcaption", {}, element("strong", {}, title), ` ${unit}`), place, table);
   requestAnimationFrame(() => {
     if (!box.isConnected) return;
-    const drawing = new uPlot(options(box, series), [trends.starts, ...series.map(([, values]) => values)], place);
+    const drawing = new uPlot(options(box, trends, series), [trends.starts, ...series.map(([, values]) => values)], place);
     const size = new ResizeObserver(() => drawing.setSize({ width: place.clientWidth, height: HEIGHT }));
     size.observe(place);
     box.end = () => { size.disconnect(); drawing.destroy(); };
@@ -26,16 +26,18 @@ export function plot(title, unit, trends, series) {
   return box;
 }
 
-function options(box, series) {
+function options(box, trends, series) {
   const style = getComputedStyle(box);
   const ink = style.getPropertyValue("--muted");
   const grid = { stroke: style.getPropertyValue("--line"), width: 1 };
+  const days = trends.bin_seconds >= 86400;
+  const when = (_, splits) => splits.map((second) => new Date(second * 1000).toLocaleString([], days ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", hour12: false }));
   const axis = { stroke: ink, grid, ticks: grid, font: "12px system-ui, sans-serif" };
   return {
     width: box.clientWidth - 2, height: HEIGHT, cursor: { drag: { x: false, y: false } },
     scales: { y: { range: (_, low, high) => [0, Math.max(1, high ?? 1) * 1.05] } },
-    axes: [axis, { ...axis, size: 44 }],
-    series: [{}, ...series.map(([label], place) => ({
+    axes: [{ ...axis, values: when }, { ...axis, size: 44 }],
+    series: [{ label: "from", value: (_, second) => (second === null ? "–" : timeWords(second)) }, ...series.map(([label], place) => ({
       label, stroke: style.getPropertyValue(`--series-${place}`), width: 2, dash: DASHES[place % DASHES.length], points: { show: true, size: 5 }, spanGaps: true,
       value: (_, value) => (value === null ? "–" : value.toFixed(0)),
     }))],

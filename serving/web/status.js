@@ -32,7 +32,7 @@ export function statusView() {
     const { now, trends } = last;
     const fact = (title, value, bad = false) => element("div", { class: bad ? "bad" : "" }, element("dt", {}, title), element("dd", {}, value));
     numbers.replaceChildren(fact("Films in work", String(now.queue_films)), fact("Oldest waits", now.queue_films ? ageWords(now.queue_oldest_seconds) : "–"), fact("Dead letters", String(now.dead_letters), now.dead_letters > 0),
-      fact("Workers up", `${now.workers_alive} of ${now.workers_wanted}`, now.workers_alive < now.workers_wanted), fact("Workers replaced", String(now.workers_replaced)), fact("Results", String(trends.results.reduce((sum, count) => sum + count, 0))));
+      fact("Workers up", `${now.workers_alive} of ${now.workers_wanted}`, now.workers_alive < now.workers_wanted), fact("Workers replaced", String(now.workers_replaced)), fact("Results in this time", String(trends.results.reduce((sum, count) => sum + count, 0))));
     const reasons = Object.entries(trends.refusals);
     const others = reasons.slice(MOST_REASONS).map(([, counts]) => counts);
     const refusals = reasons.slice(0, MOST_REASONS).map(([code, counts]) => [refusalName(code), counts]);

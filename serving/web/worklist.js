@@ -22,7 +22,7 @@ export function worklistView(open) {
   let shown = [];
   const count = element("p", { class: "found", role: "status" });
   const body = element("tbody");
-  const heads = COLUMNS.map((column) => element("th", { scope: "col", role: "columnheader", class: column.name },
+  const heads = COLUMNS.map((column) => element("th", { scope: "col", role: "columnheader", class: `c-${column.name}` },
     button(column.title, () => sortBy(column), { title: `Sort by ${column.title.toLowerCase()}` })));
   const table = element("table", { role: "grid", "aria-label": "Studies" },
     element("thead", {}, element("tr", { role: "row" }, heads)), body);
@@ -77,7 +77,7 @@ export function worklistView(open) {
     const is = row.study_uid === selected;
     return element("tr", { role: "row", class: is ? "selected" : "", "aria-selected": is, "aria-rowindex": place + 2, "data-study": row.study_uid,
       on: { click: () => { selected = row.study_uid; open(selected); } } },
-    COLUMNS.map((column) => element("td", { role: "gridcell", class: column.name }, column.show(row))));
+    COLUMNS.map((column) => element("td", { role: "gridcell", class: `c-${column.name}` }, column.show(row))));
   }
 
   function step(by) {
