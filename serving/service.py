@@ -103,6 +103,7 @@ class KneeService:
             destinations={destination.name: destination for destination in (stream, *destinations)},
             grade_attempts=settings.queue.grade_attempts,
             backoff_seconds=settings.queue.backoff_seconds,
+            announce=self.listeners.ring,
         )
         self._work = Work(settings, self.database, url, steps)
         self._housekeeping = Housekeeping(self.database, self.originals, self._work, settings.retention_days)

@@ -17,7 +17,7 @@ export function correctionForm(uid, film, changed) {
     return box;
   }
   const grades = [0, 1, 2, 3, 4].map((grade) => radio("grade", String(grade), `${grade}`));
-  const which = sides.length === 1 ? null : element("fieldset", { class: "sides" }, element("legend", {}, "Knee"), sides.map((side, place) => radio("side", side, SIDES[side] ?? side, place === 0)));
+  const which = sides.length === 1 ? null : element("fieldset", { class: "sides" }, element("legend", {}, "Knee"), sides.map((side) => radio("side", side, SIDES[side] ?? side)));
   const reason = element("textarea", { name: "reason", rows: "2", required: true, maxlength: "2000", placeholder: "Why; never who" });
   const reader = element("input", { name: "reader", pattern: "[A-Za-z0-9._\\-]{1,48}", value: pseudonym, placeholder: "pseudonym, no name", autocomplete: "off" });
   const send = button("Keep this correction", () => form.requestSubmit(), { key: "Ctrl+Enter", class: "main" });
@@ -27,6 +27,7 @@ export function correctionForm(uid, film, changed) {
 
   async function keep() {
     const given = new FormData(form);
+    if (sides.length > 1 && given.get("side") === null) { say("Choose the knee first.", "bad"); which.querySelector("input").focus(); return; }
     if (given.get("grade") === null) { say("Choose a grade first.", "bad"); grades[0].querySelector("input").focus(); return; }
     const side = sides.length === 1 ? sides[0] : given.get("side");
     const grade = given.get("grade") === "none" ? null : Number(given.get("grade"));
@@ -46,8 +47,8 @@ export function correctionForm(uid, film, changed) {
   return box;
 }
 
-function radio(name, value, text, checked = false) {
-  return element("label", { class: "choice" }, element("input", { type: "radio", name, value, checked }), element("span", {}, text));
+function radio(name, value, text) {
+  return element("label", { class: "choice" }, element("input", { type: "radio", name, value }), element("span", {}, text));
 }
 
 /** One correction in a line. */

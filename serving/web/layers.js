@@ -18,8 +18,9 @@ function line(kind, list, closed = false) {
   return drawn(closed ? "polygon" : "polyline", { class: kind, points: points(list), "vector-effect": "non-scaling-stroke" });
 }
 
-function label(kind, row, column, text) {
-  return { kind, row, column, text };
+/** `reach` is how far, in film pixels, what is named extends to the right and down. */
+function label(kind, row, column, text, reach = 0) {
+  return { kind, row, column, text, reach };
 }
 
 function unit(part) {
@@ -39,7 +40,7 @@ export function layersOf(report) {
       const around = corners(knee);
       boxes.append(line(knee.kl ? "box" : "box refused", around, true));
       const [row, column] = around.reduce((best, corner) => (corner[0] + corner[1] < best[0] + best[1] ? corner : best));
-      labels.push(label("boxes", row, column, `${knee.side === "unknown" ? "?" : knee.side}  ${knee.kl ? `KL ${knee.kl.grade}` : "not graded"}`));
+      labels.push(label("boxes", row, column, `${knee.side === "unknown" ? "?" : knee.side}  ${knee.kl ? `KL ${knee.kl.grade}` : "not graded"}`, knee.box.width));
     }
     for (const part of Object.values(knee.joint_space ?? {})) {
       if (part.femur_edge.length > 1) curves.append(line("femur", part.femur_edge));

@@ -109,7 +109,7 @@ export class Stage {
     this.lay(this.warm, state.layers.heat ? this.heat : null, ratio);
     this.world.setAttribute("transform", `matrix(${view.scale} 0 0 ${view.scale} ${view.x} ${view.y})`);
     for (const name of ["boxes", "curves", "minima"]) this.overlay.classList.toggle(`no-${name}`, !state.layers[name]);
-    this.texts.replaceChildren(...(this.bitmap ? this.labels ?? [] : []).filter((label) => state.layers[label.kind]).map((label) => this.label(label)));
+    this.texts.replaceChildren(...(this.bitmap ? this.labels ?? [] : []).filter((label) => state.layers[label.kind]).map((label) => this.label(label)).filter(Boolean));
     this.world.classList.toggle("hidden", this.bitmap === null);
     this.node.dataset.scale = view.scale.toFixed(4);
     if (this.bitmap && !this.full && view.scale * ratio > 1.02 * (this.bitmap.width / view.columns)) this.sharpen();
@@ -140,8 +140,10 @@ export class Stage {
     } catch { /* the smaller picture stays */ }
   }
 
-  label({ kind, row, column, text }) {
+  label({ kind, row, column, text, reach }) {
     const [x, y] = this.view.place(row, column);
+    const far = reach * this.view.scale;
+    if (x + far < 0 || y + far < 0 || x > this.view.width || y > this.view.height) return null;
     return kind === "boxes"
       ? drawn("text", { class: "tag", x: Math.max(4, x), y: Math.max(18, y - 7) }, text)
       : drawn("text", { class: "width", x, y: y + 20, "text-anchor": "middle" }, text);

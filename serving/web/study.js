@@ -138,7 +138,7 @@ export function studyView(uid, go, release) {
       "[": () => setWindow(state, -0.1, 0), "]": () => setWindow(state, 0.1, 0), ",": () => setWindow(state, 0, -0.03), ".": () => setWindow(state, 0, 0.03),
       ArrowLeft: () => pan(PAN_PX, 0), ArrowRight: () => pan(-PAN_PX, 0), ArrowUp: () => pan(0, PAN_PX), ArrowDown: () => pan(0, -PAN_PX),
       ...Object.fromEntries(LAYERS.map(([name, , key]) => [key, () => toggle(name)])),
-      s: () => compare.click(), o: () => go(`#/report/${uid}`), e: () => side.querySelector("[name=grade]")?.focus(),
+      s: () => compare.click(), o: () => go(`#/report/${uid}`), e: () => side.querySelector("[name=side], [name=grade]")?.focus(),
     },
     end() { stages.forEach((stage) => stage.end()); state.changed = () => {}; },
   };

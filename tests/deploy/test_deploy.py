@@ -95,7 +95,8 @@ def test_the_script_refuses_wrong_use_and_does_nothing(tmp_path: Path, wrong: li
 @pytest.mark.soak
 def test_the_script_installs_into_an_empty_place_and_again(tmp_path: Path) -> None:
     prefix, data = tmp_path / "opt", tmp_path / "data"
-    command = ["bash", DEPLOY / "install.sh", "--prefix", prefix, "--data", data, "--python", sys.executable]
+    command = ["bash", str(DEPLOY / "install.sh"), "--prefix", str(prefix), "--data", str(data)]
+    command += ["--python", sys.executable]
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     for _ in range(2):
         subprocess.run(command, env=environment, check=True)

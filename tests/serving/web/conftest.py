@@ -16,8 +16,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from kneeoa.datasets.film_truth import FilmKind
 from kneeoa.datasets.phantom import PhantomSpec, write_phantom
-from kneeoa.datasets.phantom_films import FilmKind, FilmSpec, film_phantom_dataset
+from kneeoa.datasets.phantom_films import FilmSpec, film_phantom_dataset
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.security.keys import KeyFile
 from kneeoa.serving.security.principal import ALL_SCOPES
