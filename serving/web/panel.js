@@ -78,7 +78,7 @@ export function measurements(space) {
   const row = (title, cell) => element("tr", {}, element("th", { scope: "row" }, title), parts.map(([, part]) => element("td", {}, cell(part))));
   const interval = (part) => (part.minimum_interval_mm ? `${part.minimum_interval_mm.map((end) => end.toFixed(1)).join("–")} mm` : "–");
   const narrowing = (part) => (part.jsn ? `${part.jsn.grade} ${JSN_MEANING[part.jsn.grade]}${part.borderline ? ", borderline" : ""}` : "–");
-  const against = (part) => (part.narrowing_percent === null ? "–" : `${Math.abs(Math.round(part.narrowing_percent))} % ${part.narrowing_percent < 0 ? "wider" : "narrower"}`);
+  const against = ({ narrowing_percent: share }) => (share === null ? "–" : Math.round(share) === 0 ? "as wide" : `${Math.abs(Math.round(share))} % ${share < 0 ? "wider" : "narrower"}`);
   const detector = parts.some(([, part]) => part.millimetres === "detector");
   const measured = parts.some(([, part]) => part.jsn?.origin === "measured");
   const notes = [detector ? "Millimetres are those of the detector, which are larger than the joint's." : "", measured ? "Narrowing is measured against knees of KL 0, not against readers." : ""].filter(Boolean).join(" ");
