@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 
+const FIRST = 100;
 const PAGE = 500;
 const MOST = 5000;
 const AGAIN = [400, 1200, 3000, 8000];
@@ -28,14 +29,15 @@ export function allRows() {
 /** Reads the newest studies, up to `MOST`. */
 export async function readRows() {
   const found = new Map();
-  for (let offset = 0; offset < MOST; offset += PAGE) {
-    const page = await get(`/v1/worklist?offset=${offset}&limit=${PAGE}`);
+  for (let offset = 0, total = 1; offset < Math.min(total, MOST);) {
+    const page = await get(`/v1/worklist?offset=${offset}&limit=${offset === 0 ? FIRST : PAGE}`);
     for (const row of page.rows) found.set(row.study_uid, prepared(row));
-    if (offset === 0 && page.total > PAGE) {
-      for (const [uid, row] of found) rows.set(uid, row);
+    total = page.total;
+    if (offset === 0 && !rows.size) {
+      for (const [uid, row] of found) rows.set(uid, row); // the newest can be worked on while the others come
       tell();
     }
-    if (offset + PAGE >= page.total) break;
+    offset += page.rows.length || total;
   }
   rows.clear();
   for (const [uid, row] of found) rows.set(uid, row);

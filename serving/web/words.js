@@ -75,9 +75,11 @@ export function ageWords(seconds) {
   return `${Math.floor(seconds / 86400)} days`;
 }
 
+const MOMENT = new Intl.DateTimeFormat([], { dateStyle: "medium", timeStyle: "short" });
+
 /** A moment as this reader's locale has it. */
 export function timeWords(seconds) {
-  return new Date(seconds * 1000).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
+  return MOMENT.format(seconds * 1000);
 }
 
 /** The end of a UID, which tells studies apart; the whole is in the title. */

@@ -20,6 +20,7 @@ export function neighbour(uid, step) {
 /** The view at `#/`; `open(uid)` goes to a study. Returns its node, its keys and what ends it. */
 export function worklistView(open) {
   let shown = [];
+  let drawn = "";
   const count = element("p", { class: "found", role: "status" });
   const body = element("tbody");
   const heads = COLUMNS.map((column) => element("th", { scope: "col", role: "columnheader", class: `c-${column.name}` },
@@ -60,9 +61,22 @@ export function worklistView(open) {
     draw();
   }
 
+  function scrolled() {
+    if (`${range()}` !== drawn) draw();
+  }
+
+  function range() {
+    // In steps, so that not every line that is scrolled draws anew.
+    const fit = Math.ceil(port.clientHeight / ROW_PX);
+    const top = Math.min(port.scrollTop / ROW_PX, Math.max(0, shown.length - fit)); // the list may just have become short
+    const first = Math.max(0, (Math.floor(top / BEYOND) - 1) * BEYOND);
+    const last = Math.min(shown.length, (Math.ceil((top + fit) / BEYOND) + 1) * BEYOND);
+    return [first, last];
+  }
+
   function draw() {
-    const first = Math.max(0, Math.floor(port.scrollTop / ROW_PX) - BEYOND);
-    const last = Math.min(shown.length, Math.ceil((port.scrollTop + port.clientHeight) / ROW_PX) + BEYOND);
+    const [first, last] = range();
+    drawn = `${[first, last]}`;
     body.replaceChildren(spacer(first), ...shown.slice(first, last).map((row, place) => line(row, first + place)), spacer(shown.length - last));
     if (!shown.length) body.replaceChildren(element("tr", { role: "row" }, element("td", { role: "gridcell", colspan: COLUMNS.length, class: "none" }, allRows().length ? "No study is like that." : "No studies yet. Drop a film above.")));
   }
@@ -93,8 +107,7 @@ export function worklistView(open) {
   }
 
   search.addEventListener("input", () => { wanted.search = search.value; update(); });
-  port.addEventListener("scroll", draw, { passive: true });
-  port.addEventListener("focus", draw);
+  port.addEventListener("scroll", scrolled, { passive: true });
   const stop = watchRows(update);
   const clock = setInterval(draw, 30000);
   const size = new ResizeObserver(draw);
