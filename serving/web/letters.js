@@ -13,14 +13,14 @@ export function lettersView() {
   const every = button("Replay all", () => act(letters, "replay"), { key: "a" });
   const saved = element("a", { class: "button", href: "/v1/corrections?format=csv", download: "corrections.csv" }, "Corrections as CSV");
   const port = element("div", { class: "rows", tabindex: "0", role: "group", "aria-label": "Dead letters; arrows choose, r replays, x gives up" },
-    element("table", { "aria-label": "Dead letters" }, element("thead", {}, element("tr", {}, ["Failed", "Reason", "Tries", "Film", "Study", ""].map((title) => element("th", { scope: "col" }, title)))), body));
+    element("table", { "aria-label": "Dead letters" }, element("thead", {}, element("tr", {}, ["Failed", "Reason", "Round", "Film", "Study", ""].map((title) => element("th", { scope: "col" }, title)))), body));
   const view = element("section", { class: "letters", "aria-label": "Dead letters" }, element("div", { class: "list-head" }, element("h1", {}, "Dead letters"), found, every, saved),
     element("p", { class: "note" }, "Films whose work failed for good: nothing happens to them until somebody replays them or gives them up. Corrections of readers, as a table to train on, are beside."), port);
 
   async function read() {
     try {
       letters = await get("/v1/dead-letters?limit=200");
-      found.textContent = letters.length ? `${letters.length}${letters.length === 200 ? " or more" : ""} wait` : "None. All films came through.";
+      found.textContent = letters.length ? `${letters.length}${letters.length === 200 ? " or more" : ""} ${letters.length === 1 ? "waits" : "wait"}` : "None. All films came through.";
     } catch (error) {
       letters = [];
       found.textContent = error.message;
