@@ -31,7 +31,9 @@ from kneeoa.serving.store.films import happened, study_films, waiting
 from kneeoa.serving.store.originals import Originals
 from kneeoa.serving.store.reading import DeadLetter, EventRow, ResultRow, StudyFilter, StudyOrder, StudyPage
 from kneeoa.serving.store.tables import Correction, Event, Film, FilmState, Result, Study
+from kneeoa.serving.store.trends import Trends, trends
 from kneeoa.serving.study import study_report
+from kneeoa.serving.worklist import Worklist, WorklistRow, worklist_row
 
 DEFAULT_PRIORITY = 5
 _EVENTS_AT_ONCE = 200
@@ -101,6 +103,7 @@ class KneeService:
             destinations={destination.name: destination for destination in (stream, *destinations)},
             grade_attempts=settings.queue.grade_attempts,
             backoff_seconds=settings.queue.backoff_seconds,
+            announce=self.listeners.ring,
         )
         self._work = Work(settings, self.database, url, steps)
         self._housekeeping = Housekeeping(self.database, self.originals, self._work, settings.retention_days)
@@ -185,6 +188,32 @@ class KneeService:
             if session.get(Study, study_uid) is None:
                 raise NotFoundError("There is no such study.")
             return study_report(study_uid, study_films(session, study_uid))
+
+    def worklist(self, offset: int = 0, limit: int = 500) -> Worklist:
+        """A page of the reading room's list, the newest first."""
+        with self.database.read() as session:
+            page = reading.study_page(session, StudyFilter(), StudyOrder.NEWEST, offset, limit)
+            read = reading.correction_counts(session, [row.study_uid for row in page.rows])
+        return Worklist(tuple(worklist_row(row, read.get(row.study_uid, 0)) for row in page.rows), page.total, offset)
+
+    def worklist_row(self, study_uid: str) -> WorklistRow:
+        """The row of one study.
+
+        Raises:
+            NotFoundError: there is no such study.
+        """
+        with self.database.read() as session:
+            wanted = StudyFilter(study_uid=study_uid)
+            rows = reading.study_page(session, wanted, StudyOrder.NEWEST, 0, 1).rows
+            read = reading.correction_counts(session, [study_uid])
+        if not rows:
+            raise NotFoundError("There is no such study.")
+        return worklist_row(rows[0], read.get(study_uid, 0))
+
+    def trends(self, now: float, bins: int, bin_seconds: float) -> Trends:
+        """How the work has gone; see `store.trends`."""
+        with self.database.read() as session:
+            return trends(session, now, bins, bin_seconds)
 
     def film(self, film_id: str) -> Film:
         """The row of a film.

@@ -11,7 +11,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 
 from kneeoa import __version__
-from kneeoa.serving.api import dicomweb, events, grade, health, queue, studies
+from kneeoa.serving.api import dicomweb, events, grade, health, page, queue, session, studies, worklist
 from kneeoa.serving.api.guard import Guard
 from kneeoa.serving.api.metrics import MeasuredGrading, Metrics
 from kneeoa.serving.api.problems import add_problem_handlers
@@ -23,6 +23,7 @@ from kneeoa.serving.pacs.node import PacsNode
 from kneeoa.serving.results.codes import load_codes
 from kneeoa.serving.security.authenticate import Authenticator, refuse_open_bind
 from kneeoa.serving.security.rate import RateLimit
+from kneeoa.serving.security.sessions import Sessions
 from kneeoa.serving.service import KneeService
 from kneeoa.serving.settings import Settings
 from kneeoa.serving.workers.grading import PooledGrading
@@ -64,23 +65,25 @@ def create_app(
     pacs = PacsNode(settings, stored)
     service = KneeService(settings, MeasuredGrading(stored, metrics), pacs.destinations)
     pacs.attach(service)
+    authenticator = Authenticator(settings, tokens)
     of = Shared(
         settings=settings,
         service=service,
         pool=pool,
         grading=PooledGrading(pool, settings.release, Urgency.PERSON),
-        authenticator=Authenticator(settings, tokens),
+        authenticator=authenticator,
+        sessions=Sessions(authenticator.keys),
         rate=RateLimit(settings.limits.requests_a_minute),
         audit=AuditTrail(settings.data),
         metrics=metrics,
     )
-    # No pages: they would load scripts from elsewhere. /openapi.json is the document.
+    # None of FastAPI's own pages: they would load scripts from elsewhere. /openapi.json is the document.
     app = FastAPI(
         title="KneeOA", version=__version__, description=_DESCRIPTION, lifespan=_lifespan, docs_url=None, redoc_url=None
     )
     app.state.shared = of
     app.state.pacs = pacs
-    for module in (grade, dicomweb, studies, queue, events, health):
+    for module in (grade, dicomweb, studies, worklist, queue, events, health, session, page):
         app.include_router(module.router)
     add_problem_handlers(app)
     app.add_middleware(Guard, settings=settings, metrics=metrics)

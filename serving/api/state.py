@@ -11,6 +11,7 @@ from kneeoa.serving.api.metrics import Metrics
 from kneeoa.serving.audit import AuditTrail
 from kneeoa.serving.security.authenticate import Authenticator
 from kneeoa.serving.security.rate import RateLimit
+from kneeoa.serving.security.sessions import Sessions
 from kneeoa.serving.service import KneeService
 from kneeoa.serving.settings import Settings
 from kneeoa.serving.workers.grading import PooledGrading
@@ -26,7 +27,7 @@ class Shared:
         service: studies, results and durable work.
         pool: the workers.
         grading: by the workers, for somebody who waits.
-        authenticator, rate, audit, metrics: see their classes.
+        authenticator, sessions, rate, audit, metrics: see their classes.
     """
 
     settings: Settings
@@ -34,6 +35,7 @@ class Shared:
     pool: WorkerPool
     grading: PooledGrading
     authenticator: Authenticator
+    sessions: Sessions
     rate: RateLimit
     audit: AuditTrail
     metrics: Metrics

@@ -99,10 +99,12 @@ def results(caller: Reader, study_uid: StudyUid, film_id: FilmId) -> list[dict[s
     response_class=Response,
     responses={**_PNG, **problems(404)},
 )
-def picture(caller: Reader, study_uid: StudyUid, film_id: FilmId, picture: Literal["film", "overlay"]) -> Response:
-    """The film as displayed, or with its knees framed, their heat maps and the words of its report.
+def picture(
+    caller: Reader, study_uid: StudyUid, film_id: FilmId, picture: Literal["film", "full", "heat", "overlay"]
+) -> Response:
+    """The film as displayed, on a monitor or in all its pixels; its heat maps alone; or all of its report on it.
 
-    The overlay is drawn, and its film graded for it, when it is asked for: by the release that runs, which it names.
+    Heat and overlay are drawn, and the film graded for it, when they are asked for: by the release that runs.
     """
     _of_study(caller, study_uid, film_id)
     drawn = caller.service.grading.draw(caller.service.service.film_path(film_id), Wanted(picture))

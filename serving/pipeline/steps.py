@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -30,6 +30,7 @@ class Steps:
         destinations: where results go, by name.
         grade_attempts: how often one film is graded before its decoder's death counts.
         backoff_seconds: before the second of these; it doubles.
+        announce: called after an event was written that no destination tells of.
     """
 
     database: Database
@@ -38,6 +39,7 @@ class Steps:
     destinations: Mapping[str, Destination]
     grade_attempts: int
     backoff_seconds: float
+    announce: Callable[[], None]
 
     def grade(self, film_id: str, work_id: str) -> str:
         """Grades a film and writes its result down.
@@ -126,6 +128,7 @@ class Steps:
                 created=now,
             )
             happened(session, event)
+        self.announce()
 
     def _graded(self, film: Film) -> dict[str, JSON]:
         path = self.originals.path(film.film_id, film.suffix)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
 from kneeoa.model.grades import Box, FilmGrades, KneeGrades
 from kneeoa.model.radiograph import FloatImage, Side
@@ -19,6 +19,8 @@ REFUSED = (234, 98, 98)
 _DARK = (17, 20, 24)
 _HEAT = (255, 110, 20)
 _SIDES = {Side.RIGHT: "R", Side.LEFT: "L", Side.UNKNOWN: "?"}
+HEAT_SIDE = 1024
+"""Of a picture of heat alone, which is smooth."""
 _FINER = 2
 """Frames and tags are drawn so many times larger and reduced, for their slanting lines to be smooth."""
 _AROUND = 1.5
@@ -101,6 +103,25 @@ def knee_picture(pixels: FloatImage, grades: FilmGrades, knee: KneeGrades, side_
     return _under(picture, finer)
 
 
+def heat_picture(pixels: FloatImage, grades: FilmGrades, long_side: int = HEAT_SIDE) -> Image.Image:
+    """Where the grades of a film rest, to be laid over the film.
+
+    Args:
+        pixels: (rows, columns) float32, for the film's size where the report has none.
+        grades: its report, with heat maps.
+        long_side: greatest width and height of the picture.
+
+    Returns:
+        An RGBA picture in the film's proportions, transparent where no grade rests.
+    """
+    rows, columns = _film_size(pixels, grades)
+    scale = min(1.0, long_side / max(rows, columns))
+    part = _Part(0.0, 0.0, columns, rows, (max(1, round(columns * scale)), max(1, round(rows * scale))))
+    picture = Image.new("RGB", part.size, _HEAT)
+    picture.putalpha(_heat(grades, part))
+    return picture
+
+
 def frame_width(pixels: FloatImage, grades: FilmGrades, most: tuple[int, int]) -> float:
     """Width of the narrowest frame in `film_picture`, in its pixels; infinite where there is none."""
     rows, columns = _film_size(pixels, grades)
@@ -124,24 +145,28 @@ def _shown(pixels: FloatImage, part: _Part, grades: FilmGrades) -> Image.Image:
     )
     film = Image.fromarray(np.ascontiguousarray(pixels)).resize(part.size, Image.Resampling.LANCZOS, box=box)
     picture = Image.fromarray(np.clip(np.asarray(film) * 255, 0, 255).astype(np.uint8)).convert("RGB")
+    return Image.composite(Image.new("RGB", picture.size, _HEAT), picture, _heat(grades, part))
+
+
+def _heat(grades: FilmGrades, part: _Part) -> Image.Image:
+    """How warm each pixel of a part is, all knees together."""
+    mask = Image.new("L", part.size, 0)
     for knee in grades.knees:
-        picture = _with_heat(picture, knee, part)
-    return picture
+        if knee.box is not None and knee.heat_map is not None:
+            mask = ImageChops.lighter(mask, _heat_of(knee.box, knee.heat_map, knee.angle_degrees or 0.0, part))
+    return mask
 
 
-def _with_heat(picture: Image.Image, knee: KneeGrades, part: _Part) -> Image.Image:
-    box, heat = knee.box, knee.heat_map
-    if box is None or heat is None:
-        return picture
+def _heat_of(box: Box, heat: FloatImage, angle_degrees: float, part: _Part) -> Image.Image:
     size = max(1, round(box.width * part.scale))
     warm = Image.fromarray((np.clip(heat, 0, 1) ** 1.2 * 130).astype(np.uint8))
     warm = warm.resize((size, size), Image.Resampling.BICUBIC)
     # The crop was turned upright; its heat is turned back, about its middle.
-    turned = warm.rotate(knee.angle_degrees or 0.0, Image.Resampling.BICUBIC, expand=True)
+    turned = warm.rotate(angle_degrees, Image.Resampling.BICUBIC, expand=True)
     x, y = part.place(box.row + box.height / 2, box.column + box.width / 2)
-    mask = Image.new("L", picture.size, 0)
+    mask = Image.new("L", part.size, 0)
     mask.paste(turned, (round(x - turned.width / 2), round(y - turned.height / 2)))
-    return Image.composite(Image.new("RGB", picture.size, _HEAT), picture, mask)
+    return mask
 
 
 def _finer(size: tuple[int, int]) -> tuple[Image.Image, ImageDraw.ImageDraw]:

@@ -9,6 +9,8 @@ from kneeoa.model.radiograph import FloatImage
 
 LONG_SIDE = 2048
 """Of the picture, in pixels: what a monitor shows. Smaller films keep their size."""
+LONGEST_SIDE = 8192
+"""Of a picture in all of its film's pixels: browsers show no larger one for sure."""
 
 
 def draw_film(pixels: FloatImage, long_side: int = LONG_SIDE) -> Image.Image:

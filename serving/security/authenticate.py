@@ -19,13 +19,17 @@ class Authenticator:
     Args:
         settings: of the service.
         tokens: verifies bearer tokens; by default those of the issuer that the settings name.
+
+    Attributes:
+        keys: the API keys.
+        open: whether everyone who reaches the service may use it: it listens on loopback alone.
     """
 
     def __init__(self, settings: Settings, tokens: TokenVerifier | None = None) -> None:
         oidc = settings.security.oidc
         self.keys = KeyFile(settings.data)
         self._tokens = tokens or (_verifier(oidc) if oidc.issuer else None)
-        self._open = settings.on_loopback and not settings.security.require_login
+        self.open = settings.on_loopback and not settings.security.require_login
 
     def authenticate(self, authorization: str | None, api_key: str | None) -> Principal:
         """Who asks.
@@ -38,7 +42,7 @@ class Authenticator:
             AuthenticationError: nothing was given where something is needed, or it is not valid: also on loopback.
         """
         if authorization is None and api_key is None:
-            if self._open:
+            if self.open:
                 return LOCAL
             raise AuthenticationError("Send an API key or a bearer token.")
         if api_key is not None:

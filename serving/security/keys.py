@@ -24,6 +24,7 @@ PREFIX = "kneeoa_"
 KEYS_FILE = "keys.json"
 _NOBODY = hashlib.sha256(b"no such key").hexdigest()
 _DAY = 86_400.0
+_NAMED = "key:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,11 @@ class KeyFile:
         """Whether anybody could log in."""
         return any(key.state(time.time()) == "valid" for key in self.all())
 
+    def is_valid(self, principal: Principal) -> bool:
+        """Whether the key that a principal showed once would still be taken."""
+        known = self._current().get(principal.name.removeprefix(_NAMED))
+        return known is not None and known.state(time.time()) == "valid"
+
     def authenticate(self, given: str) -> Principal:
         """Who a key belongs to; takes the same time whatever is wrong with it.
 
@@ -133,7 +139,7 @@ class KeyFile:
             raise AuthenticationError("The API key is not valid.")
         if (state := known.state(time.time())) != "valid":
             raise AuthenticationError(f"The API key is {state}.")
-        return Principal(f"key:{known.key_id}", frozenset(known.scopes))
+        return Principal(f"{_NAMED}{known.key_id}", frozenset(known.scopes))
 
     def _current(self) -> dict[str, ApiKey]:
         try:

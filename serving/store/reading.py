@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -34,6 +35,7 @@ class StudyFilter:
         source: at least one of its films came from there.
         grade_from: the highest headline grade is at least this.
         films_disagree: whether films of one side disagree.
+        study_uid: this one.
     """
 
     state: FilmState | None = None
@@ -42,6 +44,7 @@ class StudyFilter:
     source: str | None = None
     grade_from: int | None = None
     films_disagree: bool | None = None
+    study_uid: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +148,8 @@ _SORTED = {
 def _wanted(wanted: StudyFilter) -> Select[Study]:
     query = select(Study)
     films = select(Film.film_id).where(Film.study_uid == Study.study_uid)
+    if wanted.study_uid is not None:
+        query = query.where(Study.study_uid == wanted.study_uid)
     if wanted.state is not None:
         query = query.where(films.where(Film.state == wanted.state).exists())
     if wanted.source is not None:
@@ -218,6 +223,12 @@ def correction_rows(session: Session, study_uid: str | None = None) -> tuple[Cor
         )
         for c, sop_uid, release in session.execute(query)
     )
+
+
+def correction_counts(session: Session, study_uids: Sequence[str]) -> dict[str, int]:
+    """How many corrections studies have; those without any are left out."""
+    query = select(Correction.study_uid, func.count()).where(Correction.study_uid.in_(study_uids))
+    return {row[0]: row[1] for row in session.execute(query.group_by(Correction.study_uid))}
 
 
 def events_after(session: Session, sequence: int, limit: int) -> tuple[EventRow, ...]:

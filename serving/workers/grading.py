@@ -50,7 +50,7 @@ class PooledGrading:
             DecoderCrashedError: as `grade`.
             PoolClosedError: the service is stopping.
         """
-        return self._run(path, Job(str(path), wanted)).picture
+        return self.pool.run(Job(str(path), wanted), self._urgency).picture
 
     def print(
         self,

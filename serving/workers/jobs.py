@@ -22,6 +22,11 @@ class Wanted(StrEnum):
 
     REPORT = "report"
     FILM = "film"
+    """As a monitor shows it, in grey."""
+    FULL = "full"
+    """The same in all its pixels."""
+    HEAT = "heat"
+    """Where its grades rest, on a transparent ground."""
     OVERLAY = "overlay"
     RESULTS = "results"
 

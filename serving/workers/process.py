@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+    from PIL.Image import Image
 
     from kneeoa.model.grader import KneeGrader
     from kneeoa.model.grades import FilmGrades
@@ -115,6 +116,8 @@ def _answered(grader: KneeGrader, raw: bytes) -> tuple[bytes, ...]:
         from kneeoa.serving.workers.printing import printed
 
         return printed(grader, job)
+    if job.wanted in {Wanted.FILM, Wanted.FULL}:
+        return b"{}", _plain_picture(job)
     pictures: list[bytes] = []
 
     def draw(film: Radiograph, grades: FilmGrades) -> None:
@@ -125,14 +128,32 @@ def _answered(grader: KneeGrader, raw: bytes) -> tuple[bytes, ...]:
     return json.dumps(report, ensure_ascii=False, allow_nan=False).encode(), *(pictures or [b""])
 
 
-def _picture(job: Job, film: Radiograph, grades: FilmGrades) -> bytes:
-    from io import BytesIO
-
-    from kneeoa.serving.results.overlay import draw_overlay
-    from kneeoa.serving.results.plain_film import draw_film
+def _plain_picture(job: Job) -> bytes:
+    """The film without anything on it, which nobody has to grade; empty where it cannot be read."""
+    from kneeoa.model.dicom import read_radiograph
+    from kneeoa.model.errors import FilmError
+    from kneeoa.serving.results.plain_film import LONG_SIDE, LONGEST_SIDE, draw_film
     from kneeoa.serving.workers.jobs import Wanted
 
-    drawn = draw_overlay(film.pixels, grades) if job.wanted is Wanted.OVERLAY else draw_film(film.pixels)
+    try:
+        film = read_radiograph(job.path)
+    except FilmError:
+        return b""
+    return _png(draw_film(film.pixels, LONGEST_SIDE if job.wanted is Wanted.FULL else LONG_SIDE))
+
+
+def _picture(job: Job, film: Radiograph, grades: FilmGrades) -> bytes:
+    from kneeoa.serving.results.film_picture import heat_picture
+    from kneeoa.serving.results.overlay import draw_overlay
+    from kneeoa.serving.workers.jobs import Wanted
+
+    return _png(heat_picture(film.pixels, grades) if job.wanted is Wanted.HEAT else draw_overlay(film.pixels, grades))
+
+
+def _png(picture: Image) -> bytes:
+    """Quickly rather than small: somebody waits, and is not far away."""
+    from io import BytesIO
+
     stream = BytesIO()
-    drawn.save(stream, "PNG", compress_level=3)
+    picture.save(stream, "PNG", compress_level=1)
     return stream.getvalue()

@@ -14,7 +14,15 @@ from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.grades import Box, FilmGrades, KLGrade, KneeGrades, ReleaseFacts
 from kneeoa.model.joint_grades import CompartmentGrades, NarrowingGrade
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Side, SideSource
-from kneeoa.serving.results.film_picture import GRADED, REFUSED, film_picture, frame_width, knee_picture
+from kneeoa.serving.results.film_picture import (
+    GRADED,
+    HEAT_SIDE,
+    REFUSED,
+    film_picture,
+    frame_width,
+    heat_picture,
+    knee_picture,
+)
 from kneeoa.serving.results.joint_picture import FEMUR, MINIMUM, TIBIA, narrowing_words, width_words
 from kneeoa.serving.results.overlay import FILM_HEIGHT, draw_overlay
 
@@ -176,3 +184,16 @@ def test_joint_space_is_drawn_with_its_minimum_and_said_in_words() -> None:
     assert width_words(replace(part, reason="no_joint")) == "not measured (no joint)"
     plain = draw_overlay(grey(1000, 800), report((1000, 800), knee(520, 300, 400)))
     assert not np.array_equal(np.asarray(draw_overlay(grey(1000, 800), shown)), np.asarray(plain))
+
+
+def test_heat_alone_lies_where_the_knee_is_and_nowhere_else() -> None:
+    heat = np.zeros((288, 288), np.float32)
+    heat[:144] = 1.0
+    picture = heat_picture(grey(3000, 1500), report((3000, 1500), knee(1500, 600, 400, heat_map=heat)))
+    assert (picture.mode, max(picture.size)) == ("RGBA", HEAT_SIDE)
+    scale = HEAT_SIDE / 3000
+    alpha = np.asarray(picture.getchannel("A"))
+    assert alpha[round(1400 * scale), round(600 * scale)] > 100
+    assert alpha[round(1600 * scale), round(600 * scale)] == 0
+    assert alpha[round(1400 * scale), round(1100 * scale)] == 0
+    assert not np.asarray(heat_picture(grey(300, 200), report((300, 200))).getchannel("A")).any()

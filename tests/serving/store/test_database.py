@@ -17,6 +17,7 @@ from sqlalchemy import select
 from tests.serving.postgres import PostgresCluster
 
 from kneeoa.model.errors import ConfigError
+from kneeoa.model.grades import JSON
 from kneeoa.serving.pipeline.identity import FilmIdentity
 from kneeoa.serving.settings import load_settings
 from kneeoa.serving.store.database import MIGRATIONS, Database, StoreError, database_url, migrate, open_existing
@@ -40,6 +41,22 @@ def database(url: str) -> Iterator[Database]:
 
 def arrival(number: int) -> Arrival:
     return Arrival(FilmIdentity(f"1.2.{number}", "1.2.3", "0" * 64, ".dcm"), 10, "upload", 5, 100.0 + number)
+
+
+def test_what_is_written_as_json_is_read_as_it_was(database: Database) -> None:
+    migrate(database)
+    facts: dict[str, JSON] = {
+        "lone surrogate": "\udcff",
+        "small": 1e-9,
+        "nested": [{"deep": None}, "\u00e4\u20ac"],
+        "yes": True,
+    }
+    if not database.is_sqlite:
+        del facts["lone surrogate"]  # PostgreSQL takes none
+    with database.write() as session:
+        happened(session, Event(kind="result", key="1", study_uid=None, film_id=None, facts=facts, created=1.0))
+    with database.read() as session:
+        assert session.scalars(select(Event)).one().facts == facts
 
 
 def test_the_migrations_lead_to_the_tables_that_the_code_has(database: Database) -> None:

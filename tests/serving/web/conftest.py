@@ -1,0 +1,140 @@
+"""A running `kneeoa serve` on loopback with a login, phantom films, and Chromium."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from kneeoa.datasets.film_truth import FilmKind
+from kneeoa.datasets.phantom import PhantomSpec, write_phantom
+from kneeoa.datasets.phantom_films import FilmSpec, film_phantom_dataset
+from kneeoa.model.radiograph import Side
+from kneeoa.serving.security.keys import KeyFile
+from kneeoa.serving.security.principal import ALL_SCOPES
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+START_SECONDS = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A service that runs."""
+
+    process: subprocess.Popen[bytes]
+    url: str
+    key: str
+    data: Path
+
+    @property
+    def worker(self) -> int:
+        """The process id of its one worker."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        pids = [int(pid) for listed in children for pid in listed.read_text().split()]
+        return next(pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+
+    def get(self, path: str) -> httpx.Response:
+        """Asks with the key."""
+        return httpx.get(f"{self.url}{path}", headers={"X-API-Key": self.key}, timeout=30.0)
+
+
+@dataclass(slots=True)
+class Heard:
+    """What a page did that it should not do."""
+
+    errors: list[str] = field(default_factory=list)
+    elsewhere: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One knee of KL 4, a standing film of both, a hand, and another knee; small, for they are drawn here."""
+    folder = tmp_path_factory.mktemp("films")
+    made = {name: folder / f"{name}.dcm" for name in ("knee", "standing", "hand", "other")}
+    write_phantom(PhantomSpec(side=Side.LEFT, grade=4, seed=8), made["knee"])
+    standing = FilmSpec(FilmKind.BILATERAL, right_grade=0, left_grade=3, seed=26, long_side=1500)
+    film_phantom_dataset(standing).save_as(made["standing"], enforce_file_format=True)
+    film_phantom_dataset(FilmSpec(FilmKind.HAND, seed=3, long_side=800)).save_as(made["hand"], enforce_file_format=True)
+    write_phantom(PhantomSpec(side=Side.RIGHT, grade=1, seed=5), made["other"])
+    return made
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """`kneeoa serve` with one worker, whose death at a film makes a dead letter at once."""
+    data = tmp_path_factory.mktemp("service")
+    key = KeyFile(data).create("the page's tests", ALL_SCOPES)
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        port = listening.getsockname()[1]
+    told = {"WORKERS__COUNT": "1", "QUEUE__GRADE_ATTEMPTS": "1", "SECURITY__REQUIRE_LOGIN": "true"}
+    environment = os.environ | {f"KNEEOA_{name}": value for name, value in told.items()} | {"PYTHONSAFEPATH": "1"}
+    command = [sys.executable, "-m", "kneeoa", "serve", "--port", str(port), "--data", str(data)]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    running = Server(process, f"http://127.0.0.1:{port}", key, data)
+    try:
+        _wait_until_ready(running)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(server: Server) -> None:
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and server.process.poll() is None:
+        try:
+            if httpx.get(f"{server.url}/readyz", timeout=5.0).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError("the service does not start")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium of the machine; none is downloaded."""
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def heard() -> Heard:
+    """What went wrong in the page, over all tests of a module."""
+    return Heard()
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, server: Server, heard: Heard) -> Iterator[Page]:
+    """The page in one tab that stays open from test to test, as on a reader's desk; nobody is logged in at first."""
+    tab = browser.new_page(viewport={"width": 1280, "height": 800})
+    tab.set_default_timeout(60_000)
+    tab.on("console", lambda said: heard.errors.append(said.text) if said.type == "error" else None)
+    tab.on("pageerror", lambda error: heard.errors.append(str(error)))
+
+    def note(url: str) -> None:
+        if not url.startswith((f"{server.url}/", f"blob:{server.url}/")):
+            heard.elsewhere.append(url)
+
+    tab.on("request", lambda request: note(request.url))
+    tab.goto(server.url)
+    yield tab
+    tab.close()
