@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
+
     from PIL.Image import Image
 
     from kneeoa.model.grader import KneeGrader
