@@ -33,7 +33,7 @@ from kneeoa.training.export_joint import export_joint, load_joint_network
 from kneeoa.training.fit_phantom import read_subjects
 from kneeoa.training.joint_atlas import list_sha256
 from kneeoa.training.joint_labels import STRONG, JointLabels, read_labels
-from kneeoa.training.joint_phantoms import random_spec
+from kneeoa.training.joint_phantoms import random_spec, true_minima_mm
 from kneeoa.training.joint_tracer import COLUMNS
 from kneeoa.training.release_joint_writing import add_joint_space, take_over, write_part
 from kneeoa.training.release_parts import release_target
@@ -122,7 +122,7 @@ def judge_phantoms(meter: JointSpaceMeter, count: int) -> Judged:
     for i in range(count):
         phantom = make_phantom(random_spec(CALIBRATION_SEED + i, rng))
         found = meter.measure(phantom.pixels, Side.RIGHT)
-        for name, truth in zip(NAMES, (phantom.medial_jsw_mm, phantom.lateral_jsw_mm), strict=True):
+        for name, truth in zip(NAMES, true_minima_mm(phantom), strict=True):
             part = found.compartments[name]
             if part.minimum_percent is not None:
                 logits.append(part.doubts)
