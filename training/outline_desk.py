@@ -6,6 +6,7 @@ numbered, so that no path comes from the page.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -204,8 +205,9 @@ class _DeskHandler(BaseHTTPRequestHandler):
         }
         for name, value in headers.items():
             self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(body)
+        with contextlib.suppress(ConnectionError):  # a page that went on to the next crop does not wait
+            self.end_headers()
+            self.wfile.write(body)
 
     def log_message(self, *_words: object) -> None:
         """Says nothing: requests would fill the terminal."""
