@@ -132,7 +132,8 @@ def sides_report(widths: SidedWidths, draws: int = 2000) -> dict[str, JsonValue]
         By compartment: left minus right from given crops, from films, and from films with the knees swapped; what the
         left place adds (half of left-place minus right-place, a knee against itself); and what a film adds.
     """
-    whole = np.isfinite(np.stack([widths.given, widths.composed, widths.swapped])).all(axis=(0, 2, 3))
+    every = np.isfinite(np.stack([widths.given, widths.composed, widths.swapped]))
+    whole = np.asarray(every.all(axis=(0, 2, 3)))
     given, composed, swapped = (w[whole] * MM for w in (widths.given, widths.composed, widths.swapped))
     said: dict[str, JsonValue] = {"pairs": len(whole), "measured_in_all_ways": int(whole.sum())}
     drawn = np.random.default_rng(0).integers(0, len(given), (draws, len(given)))
