@@ -18,7 +18,7 @@ from kneeoa.model.errors import FilmError, ReasonCode, Refusal
 from kneeoa.model.finder import FinderSession
 from kneeoa.model.gate import MOST_KNEES, UNKNOWN_SPACING, UNUSUAL, Gate, refuse_by_header, refuse_film, refuse_region
 from kneeoa.model.grades import FilmGrades, KneeGrades, ReleaseFacts, Seconds
-from kneeoa.model.joint_grades import CompartmentGrades
+from kneeoa.model.joint_grades import CompartmentGrades, NarrowingGrade
 from kneeoa.model.joint_release import head_of, meter_of
 from kneeoa.model.joint_report import film_scale, joint_space_grades
 from kneeoa.model.localize import KneeRegion, find_knees
@@ -233,7 +233,7 @@ class KneeGrader:
             return None
         side = Side.UNKNOWN if reading.side is Side.UNKNOWN else shown
         found = self.joint_space.measure(cut_square(radiograph.pixels, region.square), side)
-        read = {}
+        read: Mapping[str, NarrowingGrade] = {}
         if self.jsn is not None and side is not Side.UNKNOWN:
             read = self.jsn.grades(self._crop(radiograph.pixels, region, side))
         square = region.square.enlarged(_reduction(radiograph))

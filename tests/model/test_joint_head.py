@@ -29,7 +29,7 @@ def head_network(logits: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> b
         helper.make_node("Mul", ["mean", "nothing"], ["none"]),
         helper.make_node("Add", ["table", "none"], ["logits"]),
     ]
-    held = [numpy_helper.from_array(logits, "table"), numpy_helper.from_array(np.float32(0).reshape(()), "nothing")]
+    held = [numpy_helper.from_array(logits, "table"), numpy_helper.from_array(np.zeros((), np.float32), "nothing")]
     crops = helper.make_tensor_value_info("crops", TensorProto.FLOAT, [1, 1, 208, 288])
     said = helper.make_tensor_value_info("logits", TensorProto.FLOAT, shape)
     graph = helper.make_graph(nodes, "head", [crops], [said], held)
