@@ -28,7 +28,6 @@ from kneeoa.model.release import load_release
 from kneeoa.training.joint_association import MM, NAMES, narrowings, worst_of
 from kneeoa.training.joint_phantoms import random_spec, true_minima_mm
 
-NO_SPACE_MM = 1e-3
 SHIFT_PX, TURN_DEGREES = 25.0, 15.0
 MOVED_MM = 1.0
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -71,7 +70,12 @@ def phantom_crop(seed: int) -> tuple[FloatImage, Side, list[float], list[bool]]:
     pixels = np.clip(pixels + rng.normal(0, rng.choice([0.0, 0.01, 0.02]), pixels.shape), 0, 1)
     truth = list(true_minima_mm(phantom))
     shown = np.float32(1) - pixels if seed % 10 == 0 else pixels
-    return np.asarray(shown, dtype=np.float32), Side.RIGHT, truth, [width < NO_SPACE_MM for width in truth]
+    return (
+        np.asarray(shown, dtype=np.float32),
+        Side.RIGHT,
+        truth,
+        [width <= 0 for width in (phantom.medial_jsw_mm, phantom.lateral_jsw_mm)],
+    )
 
 
 def judge_phantoms(meter: JointSpaceMeter, count: int) -> dict[str, JsonValue]:
