@@ -18,8 +18,8 @@ from kneeoa.model.errors import FilmError, ReasonCode, Refusal
 from kneeoa.model.finder import FinderSession
 from kneeoa.model.gate import MOST_KNEES, UNKNOWN_SPACING, UNUSUAL, Gate, refuse_by_header, refuse_film, refuse_region
 from kneeoa.model.grades import FilmGrades, KneeGrades, ReleaseFacts, Seconds
-from kneeoa.model.joint_grades import CompartmentGrades
-from kneeoa.model.joint_release import meter_of
+from kneeoa.model.joint_grades import CompartmentGrades, NarrowingGrade
+from kneeoa.model.joint_release import head_of, meter_of
 from kneeoa.model.joint_report import film_scale, joint_space_grades
 from kneeoa.model.localize import KneeRegion, find_knees
 from kneeoa.model.metal import MetalSession, with_metal
@@ -49,6 +49,7 @@ class KneeGrader:
         self.gate = Gate.from_bytes(release.contents[GATE])
         joint = release.manifest.joint_space
         self.joint_space = None if joint is None else meter_of(release.contents, joint, device, threads)
+        self.jsn = None if joint is None else head_of(release.contents, joint, device, threads)
 
     @classmethod
     def load(cls, release: str | Path = DEFAULT_RELEASE, device: str = "auto", threads: int = 0) -> KneeGrader:
@@ -232,8 +233,11 @@ class KneeGrader:
             return None
         side = Side.UNKNOWN if reading.side is Side.UNKNOWN else shown
         found = self.joint_space.measure(cut_square(radiograph.pixels, region.square), side)
+        read: Mapping[str, NarrowingGrade] = {}
+        if self.jsn is not None and side is not Side.UNKNOWN:
+            read = self.jsn.grades(self._crop(radiograph.pixels, region, side))
         square = region.square.enlarged(_reduction(radiograph))
-        return joint_space_grades(found, film_scale(square, radiograph.facts), settings)
+        return joint_space_grades(found, film_scale(square, radiograph.facts), settings, read)
 
     def _refused(self, facts: FilmFacts, refusal: Refusal, flags: tuple[str, ...], seconds: Seconds) -> FilmGrades:
         return FilmGrades(facts, self.facts, refusal, flags, (), seconds)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, ConfigDict
 
+from kneeoa.model.joint_head import JSN_NETWORK, NarrowingHead, NarrowingHeadSettings
 from kneeoa.model.joint_narrowing import CompartmentReference
 from kneeoa.model.joint_space import JointSpaceMeter, QualityScale
 
@@ -22,6 +23,7 @@ class JointSpaceSettings(BaseModel):
         medial: reference of the medial compartment, from training knees of KL 0.
         lateral: likewise of the lateral one.
         excluded_subjects_sha256: of the sorted list of subjects that had no part in any of it.
+        jsn: of the head trained on readers' narrowing grades; None where the release has none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,6 +34,7 @@ class JointSpaceSettings(BaseModel):
     medial: CompartmentReference
     lateral: CompartmentReference
     excluded_subjects_sha256: str
+    jsn: NarrowingHeadSettings | None = None
 
     @property
     def quality_scale(self) -> QualityScale:
@@ -55,3 +58,10 @@ def meter_of(
         threads: see `session.NetworkSession`.
     """
     return JointSpaceMeter(contents[PLACE_NETWORK], contents[TRACE_NETWORK], settings.quality_scale, device, threads)
+
+
+def head_of(
+    contents: Mapping[str, bytes], settings: JointSpaceSettings, device: str = "auto", threads: int = 0
+) -> NarrowingHead | None:
+    """The head of a release's files that grades narrowing as readers do, or None where it has none; see `meter_of`."""
+    return None if settings.jsn is None else NarrowingHead(contents[JSN_NETWORK], settings.jsn, device, threads)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -55,7 +55,10 @@ def film_scale(square: Square, facts: FilmFacts) -> FilmScale:
 
 
 def joint_space_grades(
-    found: JointSpace, scale: FilmScale, settings: JointSpaceSettings
+    found: JointSpace,
+    scale: FilmScale,
+    settings: JointSpaceSettings,
+    read: Mapping[str, NarrowingGrade] | None = None,
 ) -> Mapping[str, CompartmentGrades]:
     """The report's joint space.
 
@@ -63,8 +66,15 @@ def joint_space_grades(
         found: from the crop that `scale.square` cut.
         scale: of the film.
         settings: of the release.
+        read: grades of a head trained on readers' grades, by compartment; they win over those that were measured.
     """
-    return {name: _compartment(name, part, found, scale, settings) for name, part in found.compartments.items()}
+    grades = read or {}
+    return {
+        name: replace(made, jsn=grades[name]) if name in grades else made
+        for name, made in (
+            (name, _compartment(name, part, found, scale, settings)) for name, part in found.compartments.items()
+        )
+    }
 
 
 def _compartment(

@@ -265,11 +265,11 @@ class JointSpaceMeter:
         contact = int(edges.touching[inside].sum()) >= _TOUCH_COLUMNS or widths.minimum < _NO_SPACE
         if contact:
             none = (0.0,) * len(widths.fixed_plateau)
-            widths = Widths(0.0, 0.0, widths.tibia_at, widths.tibia_at, none, none)
+            widths = Widths(widths.zone, 0.0, 0.0, widths.tibia_at, widths.tibia_at, none, none)
         femur_at, tibia_at = (shown(np.array(at[0]), np.array(at[1])) for at in (widths.femur_at, widths.tibia_at))
         minimum, mean = widths.minimum * width, widths.mean * width
         return Compartment(
-            zone=zone,
+            zone=widths.zone,
             widths=widths,
             contact=contact,
             quality=quality,

@@ -6,6 +6,7 @@ References:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,12 @@ _FEMUR_SHARE = 0.973
 _ASIDE = 0.06
 """How far beside the zone the tibia's nearest place may lie."""
 _STEPS = 61
+FLAT_SLOPE = 0.1
+"""Rise of the tibia's edge toward the spine from which on it is the spine's foot and no plateau."""
+_FLAT_REACH = 0.03
+"""The rise is that of the chord so far to either side."""
+_FLAT_LEAST = 0.06
+"""Width of a zone, in plateau widths, that is kept however steep it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +53,7 @@ class Widths:
     """Of one compartment, in plateau widths.
 
     Attributes:
+        zone: what is flat of the compartment's zone, from `flat_zone`; everything here is measured in it.
         minimum: smallest distance from the femur in the zone to the tibia.
         mean: mean distance down the zone.
         femur_at: (x, down) of the minimum's place on the femur.
@@ -54,6 +62,7 @@ class Widths:
         fixed_femur: likewise along the femur's own axis.
     """
 
+    zone: tuple[float, float]
     minimum: float
     mean: float
     femur_at: tuple[float, float]
@@ -63,18 +72,35 @@ class Widths:
 
 
 def fixed_places(zone: tuple[float, float]) -> tuple[float, ...]:
-    """X of the fixed places of a zone, in steps of `FIXED_STEP`."""
-    count = round((zone[1] - zone[0]) / FIXED_STEP) + 1
-    return tuple(round(zone[0] + i * FIXED_STEP, 3) for i in range(count))
+    """The multiples of `FIXED_STEP` in a zone."""
+    first, last = math.ceil(zone[0] / FIXED_STEP - 1e-6), math.floor(zone[1] / FIXED_STEP + 1e-6)
+    return tuple(round(i * FIXED_STEP, 3) for i in range(first, last + 1))
+
+
+def flat_zone(curves: Curves, zone: tuple[float, float]) -> tuple[float, float]:
+    """What of a zone lies on the flat part of the plateau: its inner end moves outward off the spine's slope.
+
+    Args:
+        curves: both edges.
+        zone: lowest and highest x; one of them is nearer the middle, where the spine is.
+    """
+    inward = 1.0 if zone[0] < 0.5 else -1.0
+    inner, outer = (zone[1], zone[0]) if inward > 0 else (zone[0], zone[1])
+    x = np.linspace(inner, outer + inward * _FLAT_LEAST, _STEPS)
+    chord = curves.at(x - inward * _FLAT_REACH)[1] - curves.at(x + inward * _FLAT_REACH)[1]
+    flat = chord <= 2 * _FLAT_REACH * FLAT_SLOPE
+    end = float(x[flat.argmax()] if flat.any() else x[-1])
+    return (outer, end) if inward > 0 else (end, outer)
 
 
 def measure_zone(curves: Curves, zone: tuple[float, float]) -> Widths:
-    """The widths of a compartment.
+    """The widths of a compartment, on the flat part of its zone.
 
     Args:
         curves: both edges.
         zone: lowest and highest x.
     """
+    zone = flat_zone(curves, zone)
     x = np.linspace(*zone, _STEPS)
     femur, tibia = curves.at(x)
     wide = np.linspace(zone[0] - _ASIDE, zone[1] + _ASIDE, 3 * _STEPS)
@@ -84,6 +110,7 @@ def measure_zone(curves: Curves, zone: tuple[float, float]) -> Widths:
     places = np.array(fixed_places(zone))
     above, below = curves.at(places)
     return Widths(
+        zone=zone,
         minimum=float(distances[i, j]),
         mean=float((tibia - femur).mean()),
         femur_at=(float(x[i]), float(femur[i])),

@@ -14,6 +14,7 @@ from kneeoa.model.calibrate import DecisionRule
 from kneeoa.model.crop import FRAME_VERSION
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.film_views import VIEWS_VERSION
+from kneeoa.model.joint_head import JSN_NETWORK
 from kneeoa.model.joint_release import PLACE_NETWORK, TRACE_NETWORK, JointSpaceSettings
 
 RELEASES = Path(__file__).parent / "releases"
@@ -158,7 +159,8 @@ def load_release(release: str | Path = DEFAULT_RELEASE) -> Release:
         raise ReleaseError(msg)
     contents = {name: _verified(folder, name, sha256) for name, sha256 in manifest.files.items()}
     joint = () if manifest.joint_space is None else (PLACE_NETWORK, TRACE_NETWORK)
-    for name in (KL_NETWORK, GATE, FINDER, *joint):
+    head = () if manifest.joint_space is None or manifest.joint_space.jsn is None else (JSN_NETWORK,)
+    for name in (KL_NETWORK, GATE, FINDER, *joint, *head):
         if name not in contents:
             msg = f"Release {manifest.name} lists no {name}. Install the release again."
             raise ReleaseError(msg)

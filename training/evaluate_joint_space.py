@@ -1,7 +1,8 @@
 """Holds measured joint spaces against outlines that somebody drew, and against Kellgren-Lawrence grades.
 
-Outlines are pictures of the crop's size with the joint space white (`<name>.png`), or curves (`<name>.json` with
-"femur" and "tibia", each a list of [row, column] on the crop); crops are looked for by name below the data's folder.
+Outlines are pictures of the crop's size with the joint space white (`<name>.png`), or curves (`<name>.json`, see
+`joint_outlines`); crops are looked for by name below the data's folder. Where that folder has the published layout,
+all knees of the asked part are measured too, and held against their grades.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from pydantic import JsonValue
 
-from kneeoa.datasets.grade_folders import PICTURE_SUFFIXES
+from kneeoa.datasets.grade_folders import PICTURE_SUFFIXES, read_grade_folders
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.joint_band import JointPlace
 from kneeoa.model.joint_release import JointSpaceSettings, meter_of
@@ -24,7 +25,9 @@ from kneeoa.model.joint_widths import LATERAL_ZONE, MEDIAL_ZONE, Curves, Floats,
 from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.model.release import load_release
+from kneeoa.training.joint_association import association, minimum_widths
 from kneeoa.training.joint_charts import bland_altman, draw_failure
+from kneeoa.training.joint_outlines import read_outline
 
 ZONES = {"medial": MEDIAL_ZONE, "lateral": LATERAL_ZONE}
 PLATEAU_MM = 75.0
@@ -79,25 +82,6 @@ def edges_of_mask(mask: FloatImage) -> tuple[Floats, Floats]:
     top = np.where(drawn, inside.argmax(axis=0) - 0.5, np.nan)
     bottom = np.where(drawn, rows - inside[::-1].argmax(axis=0) - 0.5, np.nan)
     return top, bottom
-
-
-def edges_of_curves(path: Path, columns: int) -> tuple[Floats, Floats]:
-    """The same of a file of curves.
-
-    Raises:
-        DatasetError: the file does not hold two lists of points.
-    """
-    try:
-        said = json.loads(path.read_text(encoding="utf-8"))
-        curves = [np.array(said[name], dtype=np.float64).reshape(-1, 2) for name in ("femur", "tibia")]
-    except (ValueError, KeyError, TypeError) as error:
-        raise DatasetError(f'{path.name} holds no curves: {{"femur": [[row, column], …], "tibia": …}}.') from error
-    at = np.arange(columns, dtype=np.float64)
-    rows = []
-    for curve in curves:
-        order = np.argsort(curve[:, 1])
-        rows.append(np.interp(at, curve[order, 1], curve[order, 0], left=np.nan, right=np.nan))
-    return rows[0], np.maximum(rows[0], rows[1])
 
 
 def compare(found: JointSpace, drawn: tuple[Floats, Floats], name: str, shape: tuple[int, ...]) -> list[Compared]:
@@ -239,20 +223,24 @@ def _pairs(data: Path, outlines: Path) -> Iterator[tuple[Path, Path]]:
             yield pictures[outline.stem], outline
 
 
-def evaluate_joint_space(release: str, data: Path, outlines: Path, out: Path) -> dict[str, JsonValue]:
+def evaluate_joint_space(
+    release: str, data: Path, outlines: Path, out: Path, split: str = "val"
+) -> dict[str, JsonValue]:
     """Judges a release's joint space on crops with outlines; writes figures, a table and pictures.
 
     Args:
         release: name or folder.
         data: folder that holds the crops, named `<subject><L or R>`.
         outlines: folder of outlines named as the crops.
-        out: folder for `joint_space.json`, `joint_space.csv`, `bland_altman.png` and `failures/`; pictures show films.
+        out: folder for `joint_space.json`, `joint_space.csv`, `bland_altman.png`, `failures/` and, of graded knees,
+            `association.png`; pictures of failures show films.
+        split: which part of graded knees is held against its grades.
 
     Raises:
         DatasetError: no outline has a crop, or a crop's name does not tell its side.
         ReleaseError: the release is not valid, or measures no joint space.
     """
-    meter, _ = load_meter(release)
+    meter, settings = load_meter(release)
     compared: list[Compared] = []
     out.mkdir(parents=True, exist_ok=True)
     for picture, outline in _pairs(data, outlines):
@@ -261,7 +249,7 @@ def evaluate_joint_space(release: str, data: Path, outlines: Path, out: Path) ->
             raise DatasetError(f"{picture.name} does not end in L or R: rename it <subject><side>.")
         found = meter.measure(crop, Side(picture.stem[-1].upper()))
         if outline.suffix.lower() == ".json":
-            drawn = edges_of_curves(outline, crop.shape[1])
+            drawn = read_outline(outline).edges(crop.shape[1])
         else:
             drawn = edges_of_mask(read_grey(outline))
         rows = compare(found, drawn, picture.stem, crop.shape)
@@ -271,6 +259,9 @@ def evaluate_joint_space(release: str, data: Path, outlines: Path, out: Path) ->
     if not compared:
         raise DatasetError(f"No outline in {outlines} has a crop of its name below {data}.")
     said = summary(compared)
+    if (data / split).is_dir():
+        knees = read_grade_folders(data, (split,))
+        said["association"] = association(knees, minimum_widths(meter, knees), settings, out / "association.png")
     (out / "joint_space.json").write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
     with (out / "joint_space.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, list(asdict(compared[0])))

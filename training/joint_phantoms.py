@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from kneeoa.datasets.phantom import Phantom, PhantomSpec, make_phantom
 from kneeoa.model.joint_band import Floats, JointPlace, column_x, down_row
+from kneeoa.model.joint_widths import LATERAL_ZONE, MEDIAL_ZONE, Curves, measure_zone
 from kneeoa.model.radiograph import Side
 from kneeoa.training.joint_atlas import SIZE
 from kneeoa.training.joint_tracer import COLUMNS, place_of
@@ -52,6 +53,21 @@ def edge_rows(place: JointPlace, edge: Floats, columns: int = COLUMNS) -> Floats
     x, down = place.from_crop(edge)
     order = np.argsort(x)
     return np.interp(column_x(columns), x[order], down_row(down)[order])
+
+
+def true_minima_mm(phantom: Phantom) -> tuple[float, float]:
+    """Medial and lateral minimum width of a right phantom, by the meter's own rule on its exact edges."""
+    place = phantom_place(phantom)
+    x = np.linspace(-0.06, 1.06, 449)
+    edges = []
+    for edge in (phantom.femur_edge, phantom.tibia_edge):
+        along, down = place.from_crop(edge)
+        order = np.argsort(along)
+        edges.append(np.interp(x, along[order], down[order]))
+    curves = Curves(x, np.minimum(edges[0], edges[1]), edges[1])
+    per_width = place.width * phantom.spec.spacing_mm
+    medial, lateral = (measure_zone(curves, zone).minimum * per_width for zone in (MEDIAL_ZONE, LATERAL_ZONE))
+    return medial, lateral
 
 
 def random_spec(seed: int, rng: np.random.Generator) -> PhantomSpec:

@@ -20,17 +20,14 @@ from sklearn.metrics import roc_auc_score
 
 from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
 from kneeoa.datasets.phantom import make_phantom
-from kneeoa.model.joint_narrowing import narrowing_of
 from kneeoa.model.joint_release import JointSpaceSettings, meter_of
 from kneeoa.model.joint_space import JointSpace, JointSpaceMeter
 from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.model.release import load_release
-from kneeoa.training.joint_phantoms import random_spec
+from kneeoa.training.joint_association import MM, NAMES, narrowings, worst_of
+from kneeoa.training.joint_phantoms import random_spec, true_minima_mm
 
-NAMES = ("medial", "lateral")
-MM = 0.75
-"""Millimetres of a percent of a 75 mm plateau."""
 SHIFT_PX, TURN_DEGREES = 25.0, 15.0
 MOVED_MM = 1.0
 Floats: TypeAlias = npt.NDArray[np.float64]
@@ -71,9 +68,14 @@ def phantom_crop(seed: int) -> tuple[FloatImage, Side, list[float], list[bool]]:
     pixels = np.clip(phantom.pixels, 0, 1) ** np.float32(np.exp(rng.normal(0, 0.4)))
     pixels = np.clip(pixels * rng.uniform(0.5, 1.2) + rng.uniform(0, 0.3), 0, 1)
     pixels = np.clip(pixels + rng.normal(0, rng.choice([0.0, 0.01, 0.02]), pixels.shape), 0, 1)
-    truth = [phantom.medial_jsw_mm, phantom.lateral_jsw_mm]
+    truth = list(true_minima_mm(phantom))
     shown = np.float32(1) - pixels if seed % 10 == 0 else pixels
-    return np.asarray(shown, dtype=np.float32), Side.RIGHT, truth, [width <= 0 for width in truth]
+    return (
+        np.asarray(shown, dtype=np.float32),
+        Side.RIGHT,
+        truth,
+        [width <= 0 for width in (phantom.medial_jsw_mm, phantom.lateral_jsw_mm)],
+    )
 
 
 def judge_phantoms(meter: JointSpaceMeter, count: int) -> dict[str, JsonValue]:
@@ -135,16 +137,8 @@ def judge_knees(
 ) -> dict[str, JsonValue]:
     """Everything of the list above that graded knees can tell."""
     kl = np.array([knee.kl for knee in knees])
-    narrowing = np.array(
-        [
-            [
-                narrowing_of(w, settings.reference(n)).percent if np.isfinite(w) else np.nan
-                for w, n in zip(row, NAMES, strict=True)
-            ]
-            for row in judged.plain
-        ]
-    )
-    worst = np.nan_to_num(np.nanmax(narrowing, axis=1), nan=0.0)
+    narrowing = narrowings(judged.plain, settings)
+    worst = worst_of(narrowing)
     said: dict[str, JsonValue] = {
         "knees": len(knees),
         "unmeasured": int(np.isnan(judged.plain).any(axis=1).sum()),

@@ -3,6 +3,8 @@
     python -m kneeoa.training.release_joint_space BASE DATA --place place.pt --trace trace.pt --held-labels labels.npz \
         --exclude-subjects FILE --name NAME --out DIR
     python -m kneeoa.training.release_joint_space BASE --joint-space-of PART --name NAME --out DIR
+    python -m kneeoa.training.release_joint_space BASE DATA --joint-space-of PART --refer-anew \
+        --exclude-subjects FILE --name NAME --out DIR
 
 What is fitted here: the calibration of the quality, on traced knees of `held` and on phantoms that did not teach; the
 widths of KL 0 and the cuts of the grades, on all other training knees of KL 0. The excluded subjects have no part.
@@ -33,9 +35,9 @@ from kneeoa.training.export_joint import export_joint, load_joint_network
 from kneeoa.training.fit_phantom import read_subjects
 from kneeoa.training.joint_atlas import list_sha256
 from kneeoa.training.joint_labels import STRONG, JointLabels, read_labels
-from kneeoa.training.joint_phantoms import random_spec
+from kneeoa.training.joint_phantoms import random_spec, true_minima_mm
 from kneeoa.training.joint_tracer import COLUMNS
-from kneeoa.training.release_joint_writing import add_joint_space, take_over, write_part
+from kneeoa.training.release_joint_writing import JointSpacePart, add_joint_space, read_part, take_over, write_part
 from kneeoa.training.release_parts import release_target
 
 NAMES = ("medial", "lateral")
@@ -122,7 +124,7 @@ def judge_phantoms(meter: JointSpaceMeter, count: int) -> Judged:
     for i in range(count):
         phantom = make_phantom(random_spec(CALIBRATION_SEED + i, rng))
         found = meter.measure(phantom.pixels, Side.RIGHT)
-        for name, truth in zip(NAMES, (phantom.medial_jsw_mm, phantom.lateral_jsw_mm), strict=True):
+        for name, truth in zip(NAMES, true_minima_mm(phantom), strict=True):
             part = found.compartments[name]
             if part.minimum_percent is not None:
                 logits.append(part.doubts)
@@ -183,6 +185,30 @@ def fit_settings(
     return settings, seen
 
 
+def refer_anew(source: str, data: Path, excluded: frozenset[str]) -> JointSpacePart:
+    """An existing part with the widths of KL 0 and the cuts fitted anew: its networks and its quality stay.
+
+    For a part whose rule of measuring changed, not its networks.
+
+    Args:
+        source: see `read_part`.
+        data: the graded knees.
+        excluded: subjects that have no part in it: the list that the part was fitted with.
+
+    Raises:
+        ReleaseError: `source` is no part, or was fitted with another list.
+    """
+    part, networks = read_part(source)
+    settings = part.settings
+    if settings.excluded_subjects_sha256 != list_sha256(excluded):
+        raise ReleaseError(f"{source} left out other subjects than this list names: give the list it was fitted with.")
+    widths, missing = kl0_widths(JointSpaceMeter(*networks, settings.quality_scale, threads=1), data, excluded)
+    medial, lateral = (kl0_reference(widths[:, k], settings.reference(n).error) for k, n in enumerate(NAMES))
+    fitted = settings.model_copy(update={"medial": medial, "lateral": lateral})
+    seen = part.seen | {"kl0_knees": float(len(widths)), "kl0_unmeasured": float(missing)}
+    return JointSpacePart(settings=fitted, seen=seen)
+
+
 def main() -> None:
     """Adds the joint space to a release: fitted anew, or a part that was fitted before."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -196,10 +222,19 @@ def main() -> None:
     parser.add_argument(
         "--joint-space-of", help="a joint-space part to add as it is, such as joint-space-1; nothing is fitted"
     )
+    parser.add_argument("--refer-anew", action="store_true", help="with --joint-space-of: fit the widths of KL 0 again")
     parser.add_argument("--name", required=True)
     parser.add_argument("--out", type=Path, help="folder to write into; default: the shipped releases")
     asked = parser.parse_args()
     target = release_target(asked.name, asked.out)
+    if asked.joint_space_of is not None and asked.refer_anew:
+        if asked.data is None or asked.exclude_subjects is None:
+            parser.error("--refer-anew needs DATA and --exclude-subjects")
+        part = refer_anew(asked.joint_space_of, asked.data, read_subjects(asked.exclude_subjects))
+        kept = read_part(asked.joint_space_of)[1]
+        logger.info("%s", write_part(kept, part.settings, part.seen, target.with_name(f"{target.name}-joint-space")))
+        logger.info("%s", add_joint_space(asked.base, kept, part.settings, part.seen, target))
+        return
     if asked.joint_space_of is not None:
         logger.info("%s", take_over(asked.base, asked.joint_space_of, target))
         return

@@ -68,6 +68,23 @@ class JointSpacePart(BaseModel):
     seen: dict[str, float]
 
 
+def read_part(source: str) -> tuple[JointSpacePart, tuple[bytes, bytes]]:
+    """A joint-space part and its networks, placing and tracing.
+
+    Args:
+        source: name of a shipped part such as `joint-space-1`, or the folder of one.
+
+    Raises:
+        ReleaseError: `source` is no joint-space part.
+    """
+    folder = RELEASES / source if (RELEASES / source / PART).is_file() else Path(source)
+    try:
+        part = JointSpacePart.model_validate_json((folder / PART).read_bytes())
+        return part, ((folder / PLACE_NETWORK).read_bytes(), (folder / TRACE_NETWORK).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise ReleaseError(f"{source} holds no joint-space part. Give joint-space-1, or the folder of one.") from error
+
+
 def take_over(base: str | Path, source: str, target: Path) -> Path:
     """Adds a joint-space part to a release, as it is.
 
@@ -79,12 +96,7 @@ def take_over(base: str | Path, source: str, target: Path) -> Path:
     Raises:
         ReleaseError: `source` is no joint-space part, or the base is not valid.
     """
-    folder = RELEASES / source if (RELEASES / source / PART).is_file() else Path(source)
-    try:
-        part = JointSpacePart.model_validate_json((folder / PART).read_bytes())
-        networks = ((folder / PLACE_NETWORK).read_bytes(), (folder / TRACE_NETWORK).read_bytes())
-    except (OSError, ValidationError) as error:
-        raise ReleaseError(f"{source} holds no joint-space part. Give joint-space-1, or the folder of one.") from error
+    part, networks = read_part(source)
     return add_joint_space(base, networks, part.settings, part.seen, target)
 
 

@@ -9,9 +9,11 @@ from rich.text import Text
 
 from kneeoa.model.errors import Refusal
 from kneeoa.model.grades import FilmGrades, KLGrade, KneeGrades
+from kneeoa.model.joint_grades import CompartmentGrades
 from kneeoa.serving.results.words import film_remarks, percent
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
+_SHORT = {"medial": "med", "lateral": "lat", "image_left": "left", "image_right": "right"}
 _CENTRED = ("side", "KL")
 
 
@@ -24,7 +26,7 @@ def results_table(reports: Sequence[FilmGrades]) -> Table:
     first = reports[0].release if reports else None
     title = f"KneeOA, release {first.name} ({first.sha256[:12]})" if first else "KneeOA"
     table = Table(title=title, caption="Decision support for trained readers. Not for sole diagnosis.")
-    for heading in ("film", "side", "told by", "KL", "P(KL 0-4)", "P(OA)", "remarks"):
+    for heading in ("film", "side", "told by", "KL", "P(KL 0-4)", "P(OA)", "joint space", "remarks"):
         table.add_column(heading, overflow="fold", justify="center" if heading in _CENTRED else "left")
     for report in reports:
         rows = list(_rows(report))
@@ -53,11 +55,11 @@ def _rows(report: FilmGrades) -> Iterator[tuple[str | Text, ...]]:
     remarks = film_remarks(report)
     for knee in report.knees:
         source = "" if knee.side_source == "none" else knee.side_source.value
-        yield knee.side.value, source, *_grade(knee.kl), _remarks(knee, remarks)
+        yield knee.side.value, source, *_grade(knee.kl), _joint_space(knee), _remarks(knee, remarks)
         remarks = ()
     if not report.knees:
         code = report.refusal.code.value if report.refusal is not None else "no knee"
-        yield "", "", *_grade(None), Text(", ".join((code, *remarks)))
+        yield "", "", *_grade(None), "", Text(", ".join((code, *remarks)))
 
 
 def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:
@@ -66,6 +68,20 @@ def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:
     bars = "".join(_BLOCKS[round(p * 8)] for p in kl.probabilities)
     share = percent(kl.probabilities[kl.grade])
     return Text(str(kl.grade), style="bold cyan"), f"{bars}  {share}", percent(kl.oa_probability)
+
+
+def _joint_space(knee: KneeGrades) -> str:
+    """Minimum width of both compartments, and how much of the width of KL 0 is gone: "med 3.2 mm -25 %"."""
+    return "\n".join(f"{_SHORT.get(name, name)} {_width(part)}" for name, part in (knee.joint_space or {}).items())
+
+
+def _width(part: CompartmentGrades) -> str:
+    if part.reason is not None or part.minimum_percent_of_plateau is None:
+        return "-"
+    if part.contact:
+        return "none"
+    width = f"{part.minimum_percent_of_plateau:.1f} % wide" if part.minimum_mm is None else f"{part.minimum_mm:.1f} mm"
+    return width if part.narrowing_percent is None else f"{width} {-part.narrowing_percent:+.0f} %"
 
 
 def _remarks(knee: KneeGrades, of_film: tuple[str, ...]) -> Text:

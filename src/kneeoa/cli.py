@@ -250,13 +250,33 @@ def evaluate(
     if joint_space is not None:
         from kneeoa.training.evaluate_joint_space import evaluate_joint_space
 
-        typer.echo(json.dumps(evaluate_joint_space(release, data, joint_space, out), indent=1))
+        typer.echo(json.dumps(evaluate_joint_space(release, data, joint_space, out, split), indent=1))
         return
     from kneeoa.training.evaluate import evaluate as judge
 
     found = judge(release, data, out, split)
     typer.echo(json.dumps(found, indent=1, allow_nan=False))
     raise typer.Exit(1 if found["unreadable"] else 0)
+
+
+@app.command()
+def outline(
+    crops: Annotated[Path, typer.Argument(help="Folder of knee crops named <subject><L or R>.")],
+    out: Annotated[Path, typer.Option(help="Folder for one JSON file of curves a crop; no pixels.")],
+    author: Annotated[str, typer.Option(help="Who draws; written into every file.")] = "",
+    release: Annotated[str, typer.Option(help="Release whose network proposes the curves.")] = "kneeoa-3",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On the loopback address; 0 takes a free one.")] = 8765,
+) -> None:
+    """Open a page on this machine alone for drawing and correcting the edges of joint spaces."""
+    from kneeoa.training.evaluate_joint_space import load_meter
+    from kneeoa.training.outline_desk import desk_server, open_desk
+
+    with desk_server(open_desk(crops, out, load_meter(release)[0], author), port) as server:
+        typer.echo(f"Draw at http://127.0.0.1:{server.server_address[1]}/ ; stop with Ctrl+C.")
+        try:
+            server.serve_forever()
+        except KeyboardInterrupt:
+            typer.echo("Stopped.")
 
 
 @datasets_app.command()

@@ -14,6 +14,7 @@ from kneeoa.model.joint_space import JointSpace, JointSpaceError, JointSpaceMete
 from kneeoa.model.joint_widths import fixed_places
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side, SideSource, SpacingOrigin
 from kneeoa.model.release import DEFAULT_RELEASE, Release, load_release
+from kneeoa.training.joint_phantoms import true_minima_mm
 from kneeoa.training.release_joint_writing import take_over
 
 PERCENT_OF_A_MM = 100 / 75
@@ -51,7 +52,7 @@ def test_phantoms_widths_are_found(meter: JointSpaceMeter, medial: float, latera
     for seed in (40, 41, 42):
         phantom = drawn(seed, medial, lateral)
         found = meter.measure(phantom.pixels, Side.RIGHT, phantom.spec.spacing_mm)
-        for name, truth in (("medial", phantom.medial_jsw_mm), ("lateral", phantom.lateral_jsw_mm)):
+        for name, truth in zip(("medial", "lateral"), true_minima_mm(phantom), strict=True):
             width = found.compartments[name].minimum_mm
             assert width is not None
             off.append(abs(width - truth))
@@ -162,7 +163,7 @@ def test_film_has_millimetres_on_its_own_pixels_and_the_detectors_are_called_so(
     film = Radiograph(pixels=phantom.pixels, facts=facts, side=Side.RIGHT, side_source=SideSource.TAG)
     joint = grader.grade(film).knees[0].joint_space
     assert joint is not None
-    for name, truth in (("medial", phantom.medial_jsw_mm), ("lateral", phantom.lateral_jsw_mm)):
+    for name, truth in zip(("medial", "lateral"), true_minima_mm(phantom), strict=True):
         part = joint[name]
         assert part.minimum_mm == pytest.approx(truth, abs=0.6)
         assert part.millimetres == "detector"

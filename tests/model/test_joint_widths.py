@@ -27,7 +27,40 @@ def test_parallel_edges_have_one_width_everywhere(gap: float) -> None:
         assert found.fixed_femur == pytest.approx([gap] * len(fixed_places(zone)), abs=1.1e-3)
 
 
+def on_a_spine(foot: float) -> Curves:
+    """A level plateau with a spine that rises from `foot` and from its mirrored place, under a level femur."""
+    tibia = -0.6 * np.clip(np.minimum(X, 1 - X) - foot, 0, 0.1)
+    return Curves(X, np.full_like(X, -0.08), tibia)
+
+
+@pytest.mark.parametrize("zone", [MEDIAL_ZONE, LATERAL_ZONE])
+def test_minimum_is_not_taken_on_the_slope_of_the_spine(zone: tuple[float, float]) -> None:
+    foot = 0.25
+    found = measure_zone(on_a_spine(foot), zone)
+    inner = max(min(end, 1 - end) for end in found.zone)
+    # On the slope the space would be 0.05 at x = 0.3. Some rise at the foot remains.
+    assert inner == pytest.approx(foot - 0.02, abs=0.01)
+    assert found.minimum > 0.07
+    assert len(found.fixed_plateau) == len(found.fixed_femur) == len(fixed_places(found.zone))
+    assert found.fixed_plateau == pytest.approx([0.08] * len(found.fixed_plateau))
+
+
+@pytest.mark.parametrize("zone", [MEDIAL_ZONE, LATERAL_ZONE])
+def test_zone_of_a_plateau_that_is_nowhere_flat_keeps_its_outer_part(zone: tuple[float, float]) -> None:
+    steep = Curves(X, np.full_like(X, -0.5), -0.3 * np.minimum(X, 1 - X))
+    low, high = measure_zone(steep, zone).zone
+    assert high - low == pytest.approx(0.06)
+    assert zone[0] - 1e-9 <= low < high <= zone[1] + 1e-9
+
+
+@pytest.mark.parametrize("zone", [MEDIAL_ZONE, LATERAL_ZONE])
+def test_plateau_that_falls_toward_the_spine_is_flat(zone: tuple[float, float]) -> None:
+    hollow = Curves(X, np.full_like(X, -0.1), 0.3 * np.minimum(X, 1 - X))
+    assert measure_zone(hollow, zone).zone == pytest.approx(zone)
+
+
 def test_minimum_is_the_smallest_distance_not_the_smallest_height() -> None:
+    # It falls toward the spine, so that all of it counts as plateau.
     slope = 0.5
     curves = Curves(X, slope * (X - 0.5) - 0.05, slope * (X - 0.5))
     found = measure_zone(curves, MEDIAL_ZONE)

@@ -17,11 +17,12 @@ from kneeoa.model.errors import DatasetError, ReleaseError
 from kneeoa.model.joint_band import BAND_COLUMNS, BAND_ROWS, PLACE_PX, cut_band
 from kneeoa.model.radiograph import Side
 from kneeoa.training.checkpoint import LAST
-from kneeoa.training.evaluate_joint_space import edges_of_curves, edges_of_mask, icc_2_1
+from kneeoa.training.evaluate_joint_space import edges_of_mask, icc_2_1
 from kneeoa.training.export_joint import export_joint
 from kneeoa.training.joint_atlas import SIZE, joint_knees, list_sha256
 from kneeoa.training.joint_labels import STRONG
 from kneeoa.training.joint_networks import PlaceNetwork, TraceNetwork, expected_places
+from kneeoa.training.joint_outlines import read_outline
 from kneeoa.training.joint_phantoms import (
     TeachingPhantoms,
     edge_rows,
@@ -172,12 +173,12 @@ def test_edges_of_a_mask_are_its_borders(tmp_path: Path) -> None:
     assert np.isnan(top[[0, 9]]).all()
     path = tmp_path / "curves.json"
     path.write_text(json.dumps({"femur": [[11.5, 3], [11.5, 6]], "tibia": [[19.5, 3], [19.5, 6]]}))
-    upper, lower = edges_of_curves(path, 10)
+    upper, lower = read_outline(path).edges(10)
     assert upper[3:7] == pytest.approx(11.5)
     assert lower[3:7] == pytest.approx(19.5)
     path.write_text('{"femur": 3}')
     with pytest.raises(DatasetError, match="curves"):
-        edges_of_curves(path, 10)
+        read_outline(path).edges(10)
 
 
 def test_icc_of_shrout_and_fleiss() -> None:
