@@ -20,7 +20,7 @@ from kneeoa.model.localize import KneeRegion
 from kneeoa.model.metal import MetalSession, metal_input, with_metal
 from kneeoa.model.radiograph import Side
 from kneeoa.model.release import FINDER, load_release
-from kneeoa.training import train_metal
+from kneeoa.training import metal_samples, train_metal
 from kneeoa.training.export_metal import export_metal, load_metal
 from kneeoa.training.finder_network import FinderNetwork
 from kneeoa.training.finder_weights import begin_with
@@ -37,11 +37,15 @@ def patches() -> list[KneePatch]:
 @pytest.mark.parametrize("implant", [Implant.TOTAL, Implant.SCREWS, Implant.STAPLES, Implant.SKIN_STAPLES])
 def test_metal_is_told_where_it_was_drawn(patches: list[KneePatch], implant: Implant) -> None:
     for patch in patches:
-        shown, cover = metal_on(patch, implant, np.random.default_rng(8))
+        drawn = metal_on(patch, implant, np.random.default_rng(8))
+        shown, cover = drawn.patch, drawn.cover
         assert cover.shape == shown.pixels.shape
         assert 0.001 < float((cover > 0.5).mean()) < 0.7
         # Metal is the brightest thing on the crop.
         assert float(shown.pixels[cover > 0.9].mean()) > float(np.quantile(shown.pixels[cover < 0.01], 0.9))
+        # Hardly anything else differs from the knee without it: cement, and bone that was cut away.
+        assert float(np.abs(shown.pixels - drawn.bare)[cover > 0.9].min()) > 0.1
+        assert float(np.abs(shown.pixels - drawn.bare)[cover == 0].mean()) < 0.04
 
 
 def test_samples_show_both_answers_and_ask_only_where_the_truth_is_known(patches: list[KneePatch]) -> None:
@@ -54,6 +58,19 @@ def test_samples_show_both_answers_and_ask_only_where_the_truth_is_known(patches
         assert sample.cells.shape == (CELLS, CELLS)
         assert set(np.unique(sample.cells)) <= {-1.0, 0.0, 1.0}
         assert sample.metal or not (sample.cells == 1).any()
+
+
+def test_nobody_is_asked_about_metal_that_white_bone_hides(
+    patches: list[KneePatch], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metal_samples, "_METAL", 1.0)
+    assert any(on_crop(patches[0], np.random.default_rng(seed)).metal for seed in range(4))
+    monkeypatch.setattr(metal_samples, "_disturbed", lambda square, _rng: np.zeros_like(square))
+    for seed in range(4):
+        sample = on_crop(patches[0], np.random.default_rng(seed))
+        assert not sample.metal
+        assert not (sample.cells == 1).any()
+        assert (sample.cells == -1).any()
 
 
 def test_a_stopped_run_goes_on_and_what_it_trained_is_exported(
