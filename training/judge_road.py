@@ -5,8 +5,8 @@
 Every knee of PATCHES (from `kneeoa.training.patches`) is shown once on a film of a random kind, native and whole, often
 beside another of the patches. Refusals are counted and do not take a knee out of the comparison.
 With `--plain` films keep the grey values of their patches: what is lost then is lost by turning, finding and cutting;
-the rest is lost by exposures, which are drawn wide. A patch is resampled twice more on its way into a film than a knee of
-a real film is, and that blurs; with `--enlarged 2` films are twice as large, as real ones are, and it blurs less.
+the rest is lost by exposures, which are drawn wide. A patch is resampled twice more on its way into a film than a real
+knee is, and that blurs; with `--enlarged 2` films are twice as large, as real ones are, and it blurs less.
 """
 
 from __future__ import annotations
