@@ -102,25 +102,42 @@ def with_implant(patch: KneePatch, implant: Implant, rng: np.random.Generator) -
         implant: which.
         rng: of make, fit and window.
     """
-    return metal_on(patch, implant, rng)[0]
+    return metal_on(patch, implant, rng).patch
 
 
-def metal_on(patch: KneePatch, implant: Implant, rng: np.random.Generator) -> tuple[KneePatch, FloatImage]:
-    """The same, and where the metal lies: (n, n) float32, how much absorption it added, in [0, 1]."""
+@dataclass(frozen=True, slots=True, eq=False)
+class MetalOnPatch:
+    """A knee with metal, and the same without.
+
+    Attributes:
+        patch: with metal.
+        cover: (n, n) float32 in [0, 1]: where metal lies.
+        bare: (n, n) float32 in [0, 1]: the patch's pixels without metal, in the window that the metal has set.
+    """
+
+    patch: KneePatch
+    cover: FloatImage
+    bare: FloatImage
+
+
+def metal_on(patch: KneePatch, implant: Implant, rng: np.random.Generator) -> MetalOnPatch:
+    """As `with_implant`, and where the metal lies."""
     ready = prepared(patch)
     right, border = ready.patch, ready.border
     n = right.pixels.shape[0]
     raster = LegRaster(n, n, right.centre, right.plateau_width_px, right.plateau_width_px)
     gain = float(np.clip((BONE - FLESH) / max(border.bone - border.flesh, 1e-3), 0.4, 2.4))
-    absorption = np.clip(np.float32(BONE - gain * border.bone) + np.float32(gain) * right.pixels, 0, 1.1)
-    bare = absorption.copy()
+    bare = np.clip(np.float32(BONE - gain * border.bone) + np.float32(gain) * right.pixels, 0, 1.1)
+    absorption = bare.copy()
     draw_implant(absorption, implant, leg_lines(right, border, Build.drawn(rng), raster), raster, rng)
     # Half of what metal adds to bone is metal beyond doubt; cement, which adds less, is not counted.
     cover = np.clip((absorption - bare - np.float32(0.15)) / np.float32(0.3), 0, 1)
-    pixels = np.clip(absorption / np.float32(rng.uniform(1.1, 1.6)), 0, 1)
+    window = np.float32(rng.uniform(1.1, 1.6))
+    pixels = np.clip(absorption / window, 0, 1)
     shown = KneePatch(pixels, Side.RIGHT, right.centre, right.plateau_width_px, patch.kl).as_side(patch.side)
-    mirrored = patch.side is Side.LEFT
-    return shown, np.ascontiguousarray(cover[:, ::-1]) if mirrored else cover
+    columns = slice(None, None, -1 if patch.side is Side.LEFT else 1)
+    cover, bare = (np.ascontiguousarray(of[:, columns]) for of in (cover, np.clip(bare / window, 0, 1)))
+    return MetalOnPatch(shown, cover, bare)
 
 
 def _raster(

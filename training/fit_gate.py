@@ -14,7 +14,7 @@ from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.gate import Gate
 from kneeoa.model.release import FinderThresholds, GateThresholds
-from kneeoa.training.gate_films import REFUSED
+from kneeoa.training.gate_films import FILMS, FRAMINGS, REFUSED
 from kneeoa.training.gate_places import Networks, Places
 from kneeoa.training.gate_sampling import ACCEPTED, COMPOSED, FRAMED, GIVEN, TILTED, Request, sample
 
@@ -46,6 +46,7 @@ class SampleSizes:
         given: of these, crops that the finder cuts anew.
         films: composed films of knees, learnt from and held each.
         per_family: exhibits of each family to refuse, to learn from.
+        per_framing: likewise of those that are squares, which cost little: nothing is found on them.
         per_held_family: likewise from `held`, to judge.
     """
 
@@ -54,6 +55,7 @@ class SampleSizes:
     given: int = 700
     films: int = 800
     per_family: int = 45
+    per_framing: int = 200
     per_held_family: int = 20
 
 
@@ -103,7 +105,8 @@ def draw_fit(fit: list[KneeImage], networks: Networks, sizes: SampleSizes, worke
         Request(TILTED, sizes.tilted, seed),
         Request(GIVEN, sizes.given, seed),
         Request(COMPOSED, sizes.films, seed),
-        *(Request(family, sizes.per_family, seed) for family in REFUSED),
+        *(Request(family, sizes.per_family, seed) for family in FILMS),
+        *(Request(family, sizes.per_framing, seed) for family in FRAMINGS),
     ]
     return sample(asked, some, networks, workers)
 

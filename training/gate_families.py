@@ -1,10 +1,11 @@
 """What a release refuses, family by family: as fitted, and with a gate that was fitted without the family.
 
-    python -m kneeoa.training.gate_families RELEASE DATA --out DIR
+    python -m kneeoa.training.gate_families RELEASE DATA --out DIR [--drawn FILE]
 
 Films are composed from the knees of the split that judges; families are those of `gate_films` and pydicom's own test
 objects. Everything is judged on bare pixels: no header helps. The gate is fitted anew for each family that is left out,
-on the knees that the release was fitted on; the finder is not. It has seen every composed family in training, so the
+on the knees that the release was fitted on (on what `release_finder --keep` has kept of them, where that is given); the
+finder is not. It has seen every composed family in training, so the
 columns that ask the embedding alone, at the place where the finder is surest, are the ones that say what the gate does
 with what it has never met. Nor does any column tell what real films of a family do: all but pydicom's are composed.
 
@@ -34,6 +35,7 @@ from kneeoa.training.gate_judgement import MEASURES, Evidence, FamilyRow, accept
 from kneeoa.training.gate_places import Networks, Places, Scout, join
 from kneeoa.training.gate_pydicom import graded_objects, pydicom_places
 from kneeoa.training.gate_sampling import COMPOSED, GIVEN, Request, sample
+from kneeoa.training.kept_places import kept_places
 from kneeoa.training.loaders import fit_and_held
 from kneeoa.training.release_finder import data_config
 from kneeoa.training.report_style import save_png
@@ -51,12 +53,14 @@ class JudgeSizes:
         per_family: exhibits of each family.
         films: composed films of knees.
         workers: processes that draw and look.
+        drawn: file of places that the release's gate was fitted on; None draws them anew.
     """
 
     split: str = "val"
     per_family: int = 100
     films: int = 500
     workers: int = 2
+    drawn: Path | None = None
 
 
 def gate_of(release: Release) -> FittedGate:
@@ -83,6 +87,14 @@ def draw_judged_places(knees: Sequence[KneeImage], networks: Networks, sizes: Ju
     return sample(asked, knees, networks, sizes.workers)
 
 
+def _fitted_on(data: Path, networks: Networks, fit_sizes: SampleSizes, sizes: JudgeSizes) -> tuple[Places, Places]:
+    """What the release's gate was fitted on, and what of `held` set its thresholds."""
+    if sizes.drawn is not None:
+        return kept_places(sizes.drawn, networks, fit_sizes)
+    fit, held = (without_metal(some) for some in fit_and_held(data_config(data)))
+    return draw_fit(fit, networks, fit_sizes, sizes.workers), draw_held(held, networks, fit_sizes, sizes.workers)
+
+
 def write_families(
     release: str, data: Path, out: Path, fit_sizes: SampleSizes | None = None, sizes: JudgeSizes | None = None
 ) -> list[FamilyRow]:
@@ -106,13 +118,13 @@ def write_families(
     loaded = load_release(release)
     gate, limits = gate_of(loaded), loaded.manifest.finder
     networks = Networks(loaded.contents[FINDER], loaded.contents[KL_NETWORK], loaded.contents.get(METAL))
-    fit, held = (without_metal(some) for some in fit_and_held(data_config(data)))
     # Every knee of the split that judges, with metal or without: refusing those that bear some costs acceptance here.
     knees = list(read_judged(data, sizes.split).knees)
     composed = draw_judged_places(knees, networks, sizes)
+    fit, held = _fitted_on(data, networks, fit_sizes, sizes)
     evidence = Evidence(
-        fit=draw_fit(fit, networks, fit_sizes, sizes.workers),
-        held=draw_held(held, networks, fit_sizes, sizes.workers),
+        fit=fit,
+        held=held,
         judged=join([composed, pydicom_places(Scout(networks))]),
         limits=limits,
     )
@@ -149,9 +161,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--split", default="val")
     parser.add_argument("--per-family", type=int, default=JudgeSizes().per_family)
+    parser.add_argument("--drawn", type=Path, help="from `release_finder --keep`")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
-    sizes = JudgeSizes(split=asked.split, per_family=asked.per_family, workers=asked.workers)
+    sizes = JudgeSizes(asked.split, asked.per_family, workers=asked.workers, drawn=asked.drawn)
     for row in write_families(asked.release, asked.data, asked.out, sizes=sizes):
         logger.info(
             "%-32s %5.1f %% as released, %5.1f %% without the family, %5.1f %% and %5.1f %% by the embedding alone",

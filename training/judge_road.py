@@ -1,11 +1,12 @@
 """What grading loses on the way through a film: each knee as its given crop, and composed into a film, found and cut.
 
-    python -m kneeoa.training.judge_road RELEASE PATCHES [--plain] --out FILE.json
+    python -m kneeoa.training.judge_road RELEASE PATCHES [--plain] [--enlarged 2] --out FILE.json
 
 Every knee of PATCHES (from `kneeoa.training.patches`) is shown once on a film of a random kind, native and whole, often
 beside another of the patches. Refusals are counted and do not take a knee out of the comparison.
 With `--plain` films keep the grey values of their patches: what is lost then is lost by turning, finding and cutting;
-the rest is lost by exposures, which are drawn wide.
+the rest is lost by exposures, which are drawn wide. A patch is resampled twice more on its way into a film than a real
+knee is, and that blurs; with `--enlarged 2` films are twice as large, as real ones are, and it blurs less.
 """
 
 from __future__ import annotations
@@ -46,6 +47,7 @@ LONG_SIDES = {
     FilmKind.CROP: 420,
 }
 """Kinds of films and sizes at which a knee keeps about the pixels of its patch, so that only the road is judged."""
+_LONGEST = 4300
 _WHOLE = 0.97
 _TRIES = 6
 _DRAWS = 1000
@@ -80,7 +82,7 @@ class KneeOnRoad:
 
 
 def judge_road(
-    grader: KneeGrader, patches: Sequence[KneePatch], plain: bool = False, seed: int = SEED
+    grader: KneeGrader, patches: Sequence[KneePatch], plain: bool = False, enlarged: float = 1.0, seed: int = SEED
 ) -> list[KneeOnRoad]:
     """Shows every knee once, and grades it both ways.
 
@@ -88,12 +90,13 @@ def judge_road(
         grader: with the release to judge.
         patches: knees that it never saw.
         plain: keep the patches' grey values.
+        enlarged: how much larger the films are than at which a knee keeps the pixels of its patch.
         seed: of the films.
     """
     rng = np.random.default_rng(seed)
     knees = []
     for patch in patches:
-        film, placed = _shown(patch, patches, rng, plain)
+        film, placed = _shown(patch, patches, rng, plain, enlarged)
         given = network_input(canonical(cut_square(patch.pixels, whole_film_square(*patch.pixels.shape)), patch.side))
         grade, refused = _graded(grader, given)
         regions = grader.find(Radiograph(film.pixels, FilmFacts("composed")))
@@ -164,7 +167,7 @@ def _share(answers: Sequence[bool | None]) -> float:
 
 
 def _shown(
-    patch: KneePatch, others: Sequence[KneePatch], rng: np.random.Generator, plain: bool
+    patch: KneePatch, others: Sequence[KneePatch], rng: np.random.Generator, plain: bool, enlarged: float
 ) -> tuple[ComposedFilm, PlacedKnee]:
     """A film with the knee whole on it; the last of a few tries where none is quite whole."""
     kinds = list(LONG_SIDES)
@@ -174,7 +177,8 @@ def _shown(
         partner = others[int(rng.integers(len(others)))]
         # The shown knee alone has its side, so that it is surely taken.
         pair = [patch] if partner.side is patch.side else [patch, partner]
-        film = draw_later((_plain if plain else draw_film)(kind, pair, LONG_SIDES[kind], rng, 0.0), rng)
+        long_side = min(int(LONG_SIDES[kind] * enlarged), _LONGEST)
+        film = draw_later((_plain if plain else draw_film)(kind, pair, long_side, rng, 0.0), rng)
         mine = [knee for knee in film.knees if knee.patch.pixels is patch.pixels]
         if not mine:
             continue
@@ -220,11 +224,12 @@ def main() -> None:
     parser.add_argument("release")
     parser.add_argument("patches", type=Path)
     parser.add_argument("--plain", action="store_true", help="keep the grey values of the patches")
+    parser.add_argument("--enlarged", type=float, default=1.0, help="make the films so many times larger")
     parser.add_argument("--every", type=int, default=1, help="take every n-th knee")
     parser.add_argument("--out", type=Path, required=True)
     asked = parser.parse_args()
     patches = read_patches(asked.patches)[:: asked.every]
-    report = road_report(judge_road(KneeGrader.load(asked.release), patches, asked.plain))
+    report = road_report(judge_road(KneeGrader.load(asked.release), patches, asked.plain, asked.enlarged))
     asked.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
     logger.info("%s", json.dumps(report, indent=1))
 

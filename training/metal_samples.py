@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,9 @@ _METAL = 0.5
 _COVERED, _TOUCHED = 0.22, 0.02
 """A cell that metal covers by so much shows it; one that it covers by less than the other does not."""
 _LEAST_CELLS = 3
+_SEEN = 0.05
+"""Of a square's whole range, the least by which metal must change a cell to be asked about: where bone is as white as
+metal nobody sees it."""
 _SHARES = {Implant.SCREWS: 3.0, Implant.STAPLES: 2.0, Implant.WIRES: 3.0, Implant.PLATE: 2.0}
 """How often each is drawn; once where nothing is said. Large metal is learnt from fewer."""
 
@@ -78,22 +82,34 @@ class MetalSamples(IterableDataset[MetalSample]):
 
 def on_crop(patch: KneePatch, rng: np.random.Generator) -> MetalSample:
     """A framed knee, a little off, with metal or without."""
-    cover = np.zeros_like(patch.pixels)
+    cover, bare = np.zeros_like(patch.pixels), patch.pixels
     if rng.random() < _METAL:
         kinds = tuple(Implant)
         shares = np.array([_SHARES.get(kind, 1.0) for kind in kinds])
-        patch, cover = metal_on(patch, kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))], rng)
+        drawn = metal_on(patch, kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))], rng)
+        patch, cover, bare = drawn.patch, drawn.cover, drawn.bare
     n = patch.pixels.shape[0]
     row, column = (n - 1) / 2 + rng.normal(0, 0.04, 2) * n
     square = Square(float(row), float(column), n * float(rng.uniform(0.9, 1.12)), float(rng.normal(0, 5)))
-    shown = cut_square(cover, square).reshape(CELLS, CELL_PX, CELLS, CELL_PX).mean(axis=(1, 3))
+    shown = _by_cell(cut_square(cover, square))
     cells = np.where(shown > _COVERED, 1.0, np.where(shown < _TOUCHED, 0.0, -1.0)).astype(np.float32)
+    # The same chance for both: what differs between them is metal.
+    again = copy.deepcopy(rng)
+    without = _disturbed(_marked(cut_square(bare, square), cells.copy(), again), again)
+    pixels = _disturbed(_marked(cut_square(patch.pixels, square), cells, rng), rng)
+    # A cell is covered in part: what metal changes is told by its mean over what is covered.
+    changed = _by_cell(np.abs(pixels - without)) / np.maximum(shown, _COVERED)
+    cells[(cells == 1) & (changed < _SEEN)] = -1.0
     metal = int((cells == 1).sum()) >= _LEAST_CELLS
     if not metal:
         # Too little to be asked about: neither a knee with metal nor one without.
         cells[cells == 1] = -1.0
-    view = metal_input(_disturbed(_marked(cut_square(patch.pixels, square), cells, rng), rng))
-    return _mirrored(MetalSample(view, cells, metal), rng)
+    return _mirrored(MetalSample(metal_input(pixels), cells, metal), rng)
+
+
+def _by_cell(square: FloatImage) -> FloatImage:
+    """(288, 288) -> (36, 36) means."""
+    return square.reshape(CELLS, CELL_PX, CELLS, CELL_PX).mean(axis=(1, 3))
 
 
 def on_film(patches: Sequence[KneePatch], rng: np.random.Generator) -> list[MetalSample]:

@@ -16,6 +16,7 @@ from PIL import Image
 from kneeoa.datasets.film_patch import KneePatch
 from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
 from kneeoa.datasets.knee_statistics import STATISTICS_FILE, knee_statistics
+from kneeoa.datasets.known_metal import without_metal
 from kneeoa.datasets.splits import split_held
 from kneeoa.model.normalize import bone_bright
 from kneeoa.model.radiograph import Side
@@ -90,7 +91,8 @@ def main() -> None:
     if asked.split == "val":
         knees = read_grade_folders(asked.data, ("val",))
     else:
-        fit, held = split_held(read_grade_folders(asked.data, ("train",)))
+        # What bears metal would be shown as a knee without.
+        fit, held = (without_metal(some) for some in split_held(read_grade_folders(asked.data, ("train",))))
         knees = choose(fit) if asked.split == "train" else held
     write_patches(knees, asked.out)
 

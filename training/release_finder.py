@@ -1,10 +1,10 @@
 """Gives a release a new finder: exported, with thresholds and a gate fitted anew, on crops and on composed films.
 
-    python -m kneeoa.training.release_finder BASE FINDER.pt DATA --name NAME [--metal METAL.pt] [--out DIR]
+    python -m kneeoa.training.release_finder BASE FINDER.pt DATA --name NAME [--metal METAL.pt] [--out DIR] [--keep F]
 
 BASE is a release whose KL network is kept, and its metal network where no other is given. DATA are the knees that the
 KL network was trained on, a folder in the published layout or a table; `held` is cut out of them as always, and sets
-every threshold.
+every threshold. F keeps what was drawn, for `gate_families --drawn F`. FINDER.pt may be the `finder.onnx` of a release.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from kneeoa.training.export_metal import export_metal, load_metal
 from kneeoa.training.finder_thresholds import finder_report, fit_finder_thresholds
 from kneeoa.training.fit_gate import SampleSizes, draw_fit, draw_held, fit_gate
 from kneeoa.training.gate_places import Networks
+from kneeoa.training.kept_places import keep_places
 from kneeoa.training.loaders import fit_and_held
 from kneeoa.training.release_parts import FindingPart, assemble, grading_part, release_target
 
@@ -41,10 +42,12 @@ class Runs:
     Attributes:
         finder: `finder.pt` of a run.
         metal: `metal.pt` of another; None keeps the base's network, where it has one.
+        keep: file to keep drawn places in, or None.
     """
 
     finder: Path
     metal: Path | None = None
+    keep: Path | None = None
 
 
 def release_finder(
@@ -71,14 +74,22 @@ def release_finder(
     grading = grading_part(base)
     fit, held = (without_metal(knees) for knees in fit_and_held(data_config(data)))
     metal = metal_of(base) if runs.metal is None else export_metal(load_metal(runs.metal))
-    networks = Networks(export_finder(load_finder(runs.finder)), grading.network, metal)
+    networks = Networks(finder_of(runs.finder), grading.network, metal)
     seen = draw_held(held, networks, sizes, workers)
     limits = fit_finder_thresholds(seen, sizes.films, metal is not None)
     finding = FindingPart(networks.finder, limits, finder_report(seen, sizes.films, limits), metal)
     logger.info("%s %s", limits.model_dump_json(), json.dumps(finding.metrics))
-    gate = fit_gate(draw_fit(fit, networks, sizes, workers), seen, limits)
+    learnt = draw_fit(fit, networks, sizes, workers)
+    if runs.keep is not None:
+        keep_places(runs.keep, (learnt, seen), networks, sizes)
+    gate = fit_gate(learnt, seen, limits)
     logger.info("%s %s", gate.thresholds.model_dump_json(), json.dumps(gate.report))
     return assemble(grading, finding, gate, target)
+
+
+def finder_of(run: Path) -> bytes:
+    """The finder of a run, exported; that of a release, as it is."""
+    return run.read_bytes() if run.suffix == ".onnx" else export_finder(load_finder(run))
 
 
 def metal_of(base: str) -> bytes | None:
@@ -100,10 +111,11 @@ def main() -> None:
     parser.add_argument("--name", required=True)
     parser.add_argument("--metal", type=Path, help="a metal.pt; without it the base's network is kept")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", type=Path, help="file for what was drawn, for `gate_families --drawn`")
     parser.add_argument("--workers", type=int, default=2)
     asked = parser.parse_args()
     target = release_target(asked.name, asked.out)
-    runs = Runs(asked.run, asked.metal)
+    runs = Runs(asked.run, asked.metal, asked.keep)
     logger.info("%s", release_finder(asked.base, runs, asked.data, target, workers=asked.workers))
 
 

@@ -24,8 +24,8 @@ from kneeoa.training.fast_arithmetic import fast_autocast
 from kneeoa.training.finder_losses import finder_losses
 from kneeoa.training.finder_network import FinderNetwork
 from kneeoa.training.finder_samples import Batch, ComposedFilms, ViewTruth, stacked
-from kneeoa.training.finder_weights import begin_with
 from kneeoa.training.patches import read_patches
+from kneeoa.training.released_weights import begin_with
 
 WHOLE_BATCH, CLOSE_BATCH = 10, 20
 PEAK_RATE = 1.2e-3

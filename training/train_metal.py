@@ -1,4 +1,4 @@
-"""Trains the metal network: `python -m kneeoa.training.train_metal PATCHES --out RUN`.
+"""Trains the metal network: `python -m kneeoa.training.train_metal PATCHES --out RUN [--begin metal.onnx]`.
 
 `last.pt` lets a killed run go on; the moving average at the end of the cosine is the network, `metal.pt`.
 """
@@ -23,9 +23,10 @@ from kneeoa.training.fast_arithmetic import fast_autocast
 from kneeoa.training.metal_network import MetalNetwork
 from kneeoa.training.metal_samples import MetalSample, MetalSamples
 from kneeoa.training.patches import read_patches
+from kneeoa.training.released_weights import begin_with
 
 BATCH = 16
-PEAK_RATE = 1.5e-3
+PEAK_RATE, FURTHER_RATE = 1.5e-3, 5e-4
 _CELLS_WEIGHT = 2.0
 logger = logging.getLogger(__name__)
 
@@ -67,18 +68,26 @@ class MetalRun(AveragedRun):
     Args:
         steps: in all.
         seed: of initial weights beyond ImageNet's.
+        begin: a `metal.pt` or `metal.onnx` to begin with; ImageNet's weights where None.
     """
 
-    def __init__(self, steps: int, seed: int = 0) -> None:
+    def __init__(self, steps: int, seed: int = 0, begin: Path | None = None) -> None:
         torch.manual_seed(seed)
-        network = MetalNetwork(imagenet=True).to(memory_format=torch.channels_last)
-        optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=0.02)
+        network = MetalNetwork(imagenet=begin is None)
+        self.still = begin is not None and begin_with(network, begin)
+        network = network.to(memory_format=torch.channels_last)
+        rate = PEAK_RATE if begin is None else FURTHER_RATE
+        optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.02)
         super().__init__(network, optimiser, steps, warm=60)
         self.metal_network = network
 
     def step(self, _engine: Engine, batch: MetalBatch) -> dict[str, float]:
         """One optimiser step; the parts of the loss."""
         self.network.train()
+        if self.still:
+            for module in self.network.modules():
+                if isinstance(module, torch.nn.BatchNorm2d):
+                    module.eval()
         self.optimiser.zero_grad()
         losses = metal_loss(self.metal_network, batch)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())
@@ -86,25 +95,40 @@ class MetalRun(AveragedRun):
         return {name: float(loss.detach()) for name, loss in losses.items()}
 
 
-def train_metal(patches: Sequence[KneePatch], out: Path, steps: int, seed: int = 0, workers: int = 1) -> Path:
+@dataclass(frozen=True, slots=True)
+class Course:
+    """How a run is trained.
+
+    Attributes:
+        steps: in all, each of `BATCH` squares.
+        seed: of the squares.
+        workers: processes that draw.
+        begin: a `metal.pt` or `metal.onnx` to begin with, or None.
+    """
+
+    steps: int
+    seed: int = 0
+    workers: int = 1
+    begin: Path | None = None
+
+
+def train_metal(patches: Sequence[KneePatch], out: Path, course: Course) -> Path:
     """Trains, and goes on where a killed run stopped.
 
     Args:
         patches: framed training knees.
         out: folder of the run.
-        steps: in all, each of `BATCH` squares.
-        seed: of the squares.
-        workers: processes that draw.
+        course: how.
 
     Returns:
         The file with the moving average, `metal.pt`.
     """
-    run = MetalRun(steps, seed)
+    run = MetalRun(course.steps, course.seed, course.begin)
 
     def squares(done: int) -> DataLoader[MetalSample]:
-        samples = MetalSamples(patches, seed + 1000 * done)
-        ahead = 3 if workers else None
-        return DataLoader(samples, BATCH, num_workers=workers, collate_fn=collate, prefetch_factor=ahead)
+        samples = MetalSamples(patches, course.seed + 1000 * done)
+        ahead = 3 if course.workers else None
+        return DataLoader(samples, BATCH, num_workers=course.workers, collate_fn=collate, prefetch_factor=ahead)
 
     return finish_run(run, run.step, squares, out / "metal.pt")
 
@@ -118,8 +142,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=700)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--begin", type=Path, help="a metal.pt, or the metal.onnx of a release, to begin with")
     asked = parser.parse_args()
-    done = train_metal(read_patches(asked.patches), asked.out, asked.steps, asked.seed, asked.workers)
+    course = Course(asked.steps, asked.seed, asked.workers, asked.begin)
+    done = train_metal(read_patches(asked.patches), asked.out, course)
     logger.info("%s", done)
 
 

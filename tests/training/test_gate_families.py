@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from kneeoa.model.errors import ReleaseError
 from kneeoa.model.release import FinderThresholds
-from kneeoa.training.fit_gate import fit_gate
+from kneeoa.training.fit_gate import SampleSizes, fit_gate
 from kneeoa.training.gate_charts import draw_families, draw_thresholds, threshold_curves
 from kneeoa.training.gate_families import write_table
 from kneeoa.training.gate_films import FILMS, FRAMINGS, REFUSED
 from kneeoa.training.gate_judgement import Evidence, FamilyRow, family_rows
-from kneeoa.training.gate_places import Places
+from kneeoa.training.gate_places import Networks, Places
 from kneeoa.training.gate_pydicom import PYDICOM
 from kneeoa.training.gate_sampling import COMPOSED, FRAMED, GIVEN
+from kneeoa.training.kept_places import keep_places, kept_places
 from kneeoa.training.report_style import save_png
 
 LIMITS = FinderThresholds(views="made-up", confidence=0.4, implant=0.6, seen_share=0.97, side=0.9)
@@ -105,3 +108,16 @@ def test_the_picture_has_room_for_every_family(rows: list[FamilyRow], tmp_path: 
     save_png(lambda theme: draw_families(rows, theme), all_of_them, dpi=60)
     with Image.open(few) as small, Image.open(all_of_them) as large:
         assert large.height > 2 * small.height
+
+
+def test_kept_places_come_back_for_the_networks_that_looked_and_for_no_others(tmp_path: Path) -> None:
+    networks, sizes, file = Networks(b"finder", b"grader", b"metal"), SampleSizes(), tmp_path / "drawn.npz"
+    drawn = some(1, 3), some(2, 3)
+    keep_places(file, drawn, networks, sizes)
+    for kept, was in zip(kept_places(file, networks, sizes), drawn, strict=True):
+        for column in fields(Places):
+            np.testing.assert_array_equal(getattr(kept, column.name), getattr(was, column.name))
+    with pytest.raises(ReleaseError, match="draw anew"):
+        kept_places(file, replace(networks, metal=None), sizes)
+    with pytest.raises(ReleaseError, match="draw anew"):
+        kept_places(file, networks, replace(sizes, films=1))

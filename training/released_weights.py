@@ -1,4 +1,4 @@
-"""Weights to begin a finder with: a run's `finder.pt`, or the `finder.onnx` of a release.
+"""Weights to begin a small network with: the `.pt` of a run, or the `.onnx` of a release.
 
 A release ships no torch checkpoint, but its ONNX file holds the same network with each batch normalisation multiplied
 into the convolution before it. Read back, those normalisations do nothing; they have to stand still from then on.
@@ -14,18 +14,19 @@ from onnx import numpy_helper
 from torch import nn
 
 from kneeoa.model.errors import ReleaseError
-from kneeoa.training.finder_network import FinderNetwork
 
+_WRAPPED = "network."
+"""Before the names of a network that was exported within another module."""
 _BIAS = ".weight_bias"
 """What the exporter calls the bias that it makes of a normalisation."""
 
 
-def begin_with(network: FinderNetwork, path: Path) -> bool:
-    """Loads weights into a finder.
+def begin_with(network: nn.Module, path: Path) -> bool:
+    """Loads weights into a finder or a metal network.
 
     Args:
         network: of any weights.
-        path: `finder.pt` of a run, or a `finder.onnx`.
+        path: `finder.pt` or `metal.pt` of a run, or a `finder.onnx` or `metal.onnx`.
 
     Returns:
         Whether batch statistics are multiplied into the convolutions and must stand still.
@@ -37,16 +38,19 @@ def begin_with(network: FinderNetwork, path: Path) -> bool:
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
         return False
     graph = onnx.load(path).graph
-    stored = {array.name: torch.from_numpy(numpy_helper.to_array(array).copy()) for array in graph.initializer}
+    stored = {
+        array.name.removeprefix(_WRAPPED): torch.from_numpy(numpy_helper.to_array(array).copy())
+        for array in graph.initializer
+    }
     try:
         with torch.no_grad():
             _fill(network, stored)
     except (KeyError, RuntimeError) as error:
-        raise ReleaseError(f"{path.name} is not a finder that this version can train further: {error}.") from error
+        raise ReleaseError(f"{path.name} is not the network that this version would train further: {error}.") from error
     return True
 
 
-def _fill(network: FinderNetwork, stored: dict[str, torch.Tensor]) -> None:
+def _fill(network: nn.Module, stored: dict[str, torch.Tensor]) -> None:
     before = ""
     for name, module in network.named_modules():
         if isinstance(module, (nn.Conv2d, nn.Linear)):
