@@ -100,7 +100,7 @@ def judge_phantoms(meter: JointSpaceMeter, count: int) -> dict[str, JsonValue]:
         "mean_absolute_error_mm": round(float(np.abs(error).mean()), 4),
         "largest_error_mm": round(float(np.abs(error).max()), 3),
         "within_half_a_mm": round(float((np.abs(error) <= 0.5).mean()), 4),
-        "contact_found": round(float(contact[closed_ones].mean()), 4),
+        "contact_found": round(float(contact[closed_ones].mean()), 4) if closed_ones.any() else None,
         "zero_gap_compartments": int(closed_ones.sum()),
         "contact_false": round(float(contact[~closed_ones].mean()), 4),
     }

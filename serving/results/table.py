@@ -9,11 +9,9 @@ from rich.text import Text
 
 from kneeoa.model.errors import Refusal
 from kneeoa.model.grades import FilmGrades, KLGrade, KneeGrades
-from kneeoa.model.joint_grades import CompartmentGrades
 from kneeoa.serving.results.words import film_remarks, percent
 
 _BLOCKS = " ▁▂▃▄▅▆▇█"
-_SHORT = {"medial": "med", "lateral": "lat", "image_left": "left", "image_right": "right"}
 _CENTRED = ("side", "KL")
 
 
@@ -26,7 +24,7 @@ def results_table(reports: Sequence[FilmGrades]) -> Table:
     first = reports[0].release if reports else None
     title = f"KneeOA, release {first.name} ({first.sha256[:12]})" if first else "KneeOA"
     table = Table(title=title, caption="Decision support for trained readers. Not for sole diagnosis.")
-    for heading in ("film", "side", "told by", "KL", "P(KL 0-4)", "P(OA)", "joint space", "remarks"):
+    for heading in ("film", "side", "told by", "KL", "P(KL 0-4)", "P(OA)", "JSW", "remarks"):
         table.add_column(heading, overflow="fold", justify="center" if heading in _CENTRED else "left")
     for report in reports:
         rows = list(_rows(report))
@@ -71,17 +69,13 @@ def _grade(kl: KLGrade | None) -> tuple[Text, str, str]:
 
 
 def _joint_space(knee: KneeGrades) -> str:
-    """Minimum width of both compartments, and how much of the width of KL 0 is gone: "med 3.2 mm -25 %"."""
-    return "\n".join(f"{_SHORT.get(name, name)} {_width(part)}" for name, part in (knee.joint_space or {}).items())
-
-
-def _width(part: CompartmentGrades) -> str:
-    if part.reason is not None or part.minimum_percent_of_plateau is None:
-        return "-"
-    if part.contact:
-        return "none"
-    width = f"{part.minimum_percent_of_plateau:.1f} % wide" if part.minimum_mm is None else f"{part.minimum_mm:.1f} mm"
-    return width if part.narrowing_percent is None else f"{width} {-part.narrowing_percent:+.0f} %"
+    """Minimum widths, medial and lateral (image left and right where the side is unknown): "3.2/4.1 mm"."""
+    parts = list((knee.joint_space or {}).values())
+    if not parts:
+        return ""
+    scaled = all(part.minimum_mm is not None for part in parts)
+    widths = [part.minimum_mm if scaled else part.minimum_percent_of_plateau for part in parts]
+    return f"{'/'.join('-' if w is None else f'{w:.1f}' for w in widths)} {'mm' if scaled else '%'}"
 
 
 def _remarks(knee: KneeGrades, of_film: tuple[str, ...]) -> Text:
