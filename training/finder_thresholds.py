@@ -40,7 +40,7 @@ def fit_finder_thresholds(held: Places, films: int, metal_network: bool = False)
     # composed ones, and a false knee still meets the gate, but a knee that was not found is lost.
     confidence = false if false <= lost else (false + lost) / 2
     # The lowest that few native knees reach. Metal far from the joint is seen least surely.
-    native = float(np.quantile(knees.implant[knees.confidence > 0], 1 - _TAKEN_FOR_IMPLANTED))
+    native = float(np.quantile(knees.implant[knees.confidence > 0], 1 - _TAKEN_FOR_IMPLANTED)) + 1e-3
     return FinderThresholds(
         views=VIEWS_VERSION,
         confidence=float(np.clip(confidence, *_CONFIDENCE)),
