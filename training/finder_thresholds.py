@@ -16,11 +16,12 @@ SIDE = 0.9
 _FALSE_FILMS = 0.006
 """Share of films that may show a false knee."""
 _MISSED = 0.004
-_TAKEN_FOR_IMPLANTED = 0.004
-_TAKEN_FOR_METAL = 0.003
-"""Shares of native knees."""
+_TAKEN_FOR_IMPLANTED = 0.006
+_TAKEN_FOR_METAL = 0.006
+"""Shares of native knees on composed films; nearly none on given crops. A native knee that is refused can be graded by
+hand; an implant that is graded has a false grade."""
 _CONFIDENCE = (0.35, 0.75)
-_IMPLANT = (0.2, 0.9)
+_IMPLANT = (0.1, 0.9)
 _METAL = (0.1, 0.95)
 
 
@@ -32,19 +33,18 @@ def fit_finder_thresholds(held: Places, films: int, metal_network: bool = False)
         films: how many films there were.
         metal_network: whether there is a network that looks for metal.
     """
-    knees, metal = held.of(COMPOSED), held.of(METAL)
+    knees = held.of(COMPOSED)
     lost = float(np.quantile(knees.confidence, _MISSED))
     false = float(np.quantile(highest_false(held, films), 1 - _FALSE_FILMS)) + 1e-3
     # The lowest that keeps false knees rare, not the highest that keeps all of these: films in use are farther from
     # composed ones, and a false knee still meets the gate, but a knee that was not found is lost.
     confidence = false if false <= lost else (false + lost) / 2
-    native = float(np.quantile(knees.implant[knees.confidence > 0], 1 - _TAKEN_FOR_IMPLANTED))
-    borne = float(np.quantile(metal.implant, _MISSED)) if len(metal) else 1.0
+    # The lowest that few native knees reach. Metal far from the joint is seen least surely.
+    native = float(np.quantile(knees.implant[knees.confidence > 0], 1 - _TAKEN_FOR_IMPLANTED)) + 1e-3
     return FinderThresholds(
         views=VIEWS_VERSION,
         confidence=float(np.clip(confidence, *_CONFIDENCE)),
-        # A native knee that is refused can be graded by hand; an implant that is graded has a false grade.
-        implant=float(np.clip(max(native, (native + borne) / 2), *_IMPLANT)),
+        implant=float(np.clip(native, *_IMPLANT)),
         seen_share=SEEN_SHARE,
         side=SIDE,
         metal=_metal_threshold(held) if metal_network else None,

@@ -14,7 +14,7 @@ from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.gate import Gate
 from kneeoa.model.release import FinderThresholds, GateThresholds
-from kneeoa.training.gate_films import FILMS, FRAMINGS, REFUSED
+from kneeoa.training.gate_films import FRAMINGS, OTHER_VIEW, REFUSED
 from kneeoa.training.gate_places import Networks, Places
 from kneeoa.training.gate_sampling import ACCEPTED, COMPOSED, FRAMED, GIVEN, TILTED, Request, sample
 
@@ -46,6 +46,7 @@ class SampleSizes:
         given: of these, crops that the finder cuts anew.
         films: composed films of knees, learnt from and held each.
         per_family: exhibits of each family to refuse, to learn from.
+        per_view: likewise of those that show a knee in another view, which is hardest to tell.
         per_framing: likewise of those that are squares, which cost little: nothing is found on them.
         per_held_family: likewise from `held`, to judge.
     """
@@ -55,6 +56,7 @@ class SampleSizes:
     given: int = 700
     films: int = 800
     per_family: int = 45
+    per_view: int = 150
     per_framing: int = 200
     per_held_family: int = 20
 
@@ -105,10 +107,15 @@ def draw_fit(fit: list[KneeImage], networks: Networks, sizes: SampleSizes, worke
         Request(TILTED, sizes.tilted, seed),
         Request(GIVEN, sizes.given, seed),
         Request(COMPOSED, sizes.films, seed),
-        *(Request(family, sizes.per_family, seed) for family in FILMS),
-        *(Request(family, sizes.per_framing, seed) for family in FRAMINGS),
+        *(Request(family, _count(family, sizes), seed) for family in REFUSED),
     ]
     return sample(asked, some, networks, workers)
+
+
+def _count(family: str, sizes: SampleSizes) -> int:
+    if family in FRAMINGS:
+        return sizes.per_framing
+    return sizes.per_view if REFUSED[family].group == OTHER_VIEW else sizes.per_family
 
 
 def draw_held(held: list[KneeImage], networks: Networks, sizes: SampleSizes, workers: int = 2, seed: int = 2) -> Places:

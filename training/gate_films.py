@@ -204,10 +204,12 @@ class Family:
     says: str
 
 
+OTHER_VIEW = "knee, other view"
+"""The group of families that show a knee, and not from the front."""
 _NO_KNEE_GROUPS = {
-    FilmKind.LATERAL: "knee, other view",
-    FilmKind.SKYLINE: "knee, other view",
-    FilmKind.OBLIQUE: "knee, other view",
+    FilmKind.LATERAL: OTHER_VIEW,
+    FilmKind.SKYLINE: OTHER_VIEW,
+    FilmKind.OBLIQUE: OTHER_VIEW,
     FilmKind.SLICE: "no radiograph",
     FilmKind.EMPTY: "no radiograph",
     FilmKind.TEST_IMAGE: "no radiograph",
@@ -230,12 +232,10 @@ FILMS: dict[str, Family] = {
         )
         for kind in _NO_KNEE
     },
-    "lateral_drawn": Family(
-        partial(without_knee, FilmKind.LATERAL, False), "knee, other view", "lateral, drawn bone by bone"
-    ),
-    "lateral_squeezed": Family(squeezed, "knee, other view", "lateral, squeezed from a frontal knee"),
-    "oblique_drawn": Family(partial(without_knee, FilmKind.OBLIQUE, False), "knee, other view", "oblique, drawn"),
-    "squeezed": Family(partial(as_film, "squeezed"), "knee, other view", "half a knee, or a narrow one"),
+    "lateral_drawn": Family(partial(without_knee, FilmKind.LATERAL, False), OTHER_VIEW, "lateral, drawn bone by bone"),
+    "lateral_squeezed": Family(squeezed, OTHER_VIEW, "lateral, squeezed from a frontal knee"),
+    "oblique_drawn": Family(partial(without_knee, FilmKind.OBLIQUE, False), OTHER_VIEW, "oblique, drawn"),
+    "squeezed": Family(partial(as_film, "squeezed"), OTHER_VIEW, "half a knee, or a narrow one"),
     "plain": Family(plain, "other part of the body", "any of these, plainly exposed"),
     "not_a_knee": Family(partial(as_film, "not_a_knee"), "no radiograph", "smooth noise and shapes"),
     **{

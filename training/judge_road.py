@@ -49,7 +49,7 @@ LONG_SIDES = {
 """Kinds of films and sizes at which a knee keeps about the pixels of its patch, so that only the road is judged."""
 _LONGEST = 4300
 _WHOLE = 0.97
-_TRIES = 6
+_TRIES = 24
 _DRAWS = 1000
 Grades = npt.NDArray[np.int64]
 logger = logging.getLogger(__name__)

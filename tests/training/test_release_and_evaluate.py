@@ -33,7 +33,7 @@ from kneeoa.training.release import choose_rule, export_runs, fit_temperature, l
 from kneeoa.training.release_parts import assemble, finding_part, grading_part, release_target
 from kneeoa.training.train import learning_rate_factor, train
 
-SIZES = SampleSizes(framed=12, tilted=4, given=4, films=4, per_family=1, per_framing=1, per_held_family=1)
+SIZES = SampleSizes(framed=12, tilted=4, given=4, films=4, per_family=1, per_view=1, per_framing=1, per_held_family=1)
 
 
 @pytest.fixture(scope="module")
