@@ -1,6 +1,6 @@
 """Outlines of joint spaces that somebody drew: JSON files of curves, one a crop, named as the crop; no pixels.
 
-`kneeoa outline` writes them, `kneeoa evaluate --joint-space` reads them, and `train_joint --outlines` learns from them.
+`kneeoa outline` writes them, and `kneeoa evaluate --joint-space` reads them.
 """
 
 from __future__ import annotations
