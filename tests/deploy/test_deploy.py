@@ -26,7 +26,11 @@ DEPLOY = ROOT / "deploy"
 @pytest.fixture(scope="module")
 def metrics() -> set[str]:
     """Every metric of a service that has done nothing yet, by name."""
-    page = Metrics(ReleaseFacts("kneeoa-4", "0", "0.1.0")).page(QueueState(0, 0.0, 0), PoolState(1, 1, 0, 0, "cpu")).decode()
+    page = (
+        Metrics(ReleaseFacts("kneeoa-4", "0", "0.1.0"))
+        .page(QueueState(0, 0.0, 0), PoolState(1, 1, 0, 0, "cpu"))
+        .decode()
+    )
     return set(re.findall(r"^# TYPE (\S+)", page, re.MULTILINE))
 
 
