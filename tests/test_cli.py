@@ -67,7 +67,7 @@ def test_a_film_of_both_knees_is_one_row_a_knee_and_a_reason_stands_below_them(t
     table = kneeoa("grade", standing)
     assert table.returncode == 0
     rows = [[cell.strip() for cell in line.split("│")] for line in table.stdout.splitlines() if line.startswith("│")]
-    sides = {row[2]: (row[4], row[7]) for row in rows if row[2]}
+    sides = {row[2]: (row[4], row[8]) for row in rows if row[2]}
     assert set(sides) == {"R", "L"}
     assert sides["R"][0] in set("01234")
     assert sides["L"] == ("-", "implant")
