@@ -167,7 +167,7 @@ def test_any_content_type_is_answered(server: Server, examples: int) -> None:
     @given(kinds, st.binary(max_size=200))
     def each(kind: str, body: bytes) -> None:
         for path in ("/v1/grade", "/dicomweb/studies"):
-            answered(server.client.post(path, content=body, headers={"Content-Type": kind.encode("latin-1")}))
+            answered(server.client.post(path, content=body, headers=[(b"Content-Type", kind.encode("latin-1"))]))
 
     each()
     good_film_is_graded(server)

@@ -90,7 +90,7 @@ def ask(known: Known, case: Case, real: bool) -> None:
         case.headers["last-event-id"] = str(bounded(case.headers.get("last-event-id"), 0, 10**15))
     if case.media_type is not None and case.media_type.startswith("multipart/related"):
         case.headers["Content-Type"] = RELATED
-    answer = case.call(base_url=str(known.server.client.base_url))
+    answer = case.call(base_url=str(known.server.client.base_url), timeout=120)
     assert answer.status_code < 500 or (answer.status_code == 503 and "retry-after" in answer.headers), answer.text
     case.validate_response(answer, checks=CHECKS)
     if answer.status_code >= 400:
