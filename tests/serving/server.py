@@ -129,7 +129,7 @@ def related(*films: bytes) -> bytes:
     return b"".join(head + film + b"\r\n" for film in films) + f"--{BOUNDARY}--\r\n".encode()
 
 
-def until(condition: Callable[[], bool], seconds: float = 180.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 500.0) -> None:
     """Waits until something holds, and fails where it never does."""
     end = time.monotonic() + seconds
     while not condition():

@@ -135,7 +135,7 @@ def results(server: Server, uids: Counter[str]) -> dict[str, int]:
     for uid in uids:
         study = uid.replace(f"{ROOT}5.", f"{ROOT}6.")
         (film,) = server.client.get(f"/v1/studies/{study}").json()["films"]
-        assert film["sop_instance_uid"] == uid
+        assert film["film"]["sop_instance_uid"] == uid
         found[uid] = len(server.client.get(f"/v1/studies/{study}/films/{film['film_id']}/results").json())
     return found
 
