@@ -42,6 +42,9 @@ def configure_logs(level: str) -> None:
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger(_OURS).setLevel(level)
+    # DBOS gives its logger a handler of its own where it finds none, which prints exceptions with their texts.
+    dbos = logging.getLogger("dbos")
+    dbos.handlers, dbos.propagate = [handler], False
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

@@ -13,6 +13,7 @@ from tests.serving.pipeline.scripted import ScriptedGrading, service_on, settle,
 from typer.testing import CliRunner
 
 from kneeoa.cli import app
+from kneeoa.serving.audit import AuditTrail, Deed
 from kneeoa.serving.grading import GradingError
 from kneeoa.serving.service import KneeService
 
@@ -59,6 +60,38 @@ def test_regrade_is_refused_beside_a_service_of_another_release(tmp_path: Path) 
     with service_on(tmp_path / "data", shipped) as service:
         settle(service)
         assert [row.release_sha256[0] for row in service.results(film_id)] == ["c", "a"]
+
+
+def test_keys_are_made_listed_rotated_and_revoked_and_shown_once(tmp_path: Path) -> None:
+    folder = ("--data", tmp_path)
+    key = command("keys", "create", "a viewer", "--scope", "read", "--scope", "submit", *folder).strip()
+    key_id = key.split("_")[1]
+    newer = command("keys", "rotate", key_id, "--grace-hours", "0", *folder).strip()
+    command("keys", "revoke", newer.split("_")[1], *folder)
+    short = command("keys", "create", "a test", "--scope", "admin", "--days", "0", *folder).strip()
+    lines = [line.split("\t") for line in command("keys", "list", *folder).splitlines()]
+    assert [line[1:] for line in lines] == [
+        ["revoked", "read,submit", "a viewer"],
+        ["revoked", "read,submit", "a viewer"],
+        ["expired", "admin", "a test"],
+    ]
+    assert not any(secret.split("_", 2)[2] in (tmp_path / "keys.json").read_text() for secret in (key, newer, short))
+    for words in (["create", "x", "--scope", "cook"], ["create", "x"], ["revoke", "00000000"], ["rotate", key_id]):
+        wrong = CliRunner().invoke(app, ["keys", *words, "--data", str(tmp_path)])
+        assert wrong.exit_code != 0, words
+
+
+def test_the_audit_trail_is_verified_against_an_end_noted_before(tmp_path: Path) -> None:
+    trail = AuditTrail(tmp_path)
+    trail.write(Deed("local", "film_sent"), Deed("local", "study_seen"))
+    noted = command("audit", "verify", "--data", tmp_path).strip()
+    assert noted.startswith("2:")
+    trail.write(Deed("local", "study_seen"))
+    assert command("audit", "verify", "--expect", noted, "--data", tmp_path).startswith("3:")
+    trail.path.write_text("".join(trail.path.read_text().splitlines(keepends=True)[:1]))
+    cut = CliRunner().invoke(app, ["audit", "verify", "--expect", noted, "--data", str(tmp_path)])
+    assert "cut off" in str(cut.exception)
+    assert CliRunner().invoke(app, ["audit", "verify", "--expect", "none", "--data", str(tmp_path)]).exit_code == 2
 
 
 def test_a_backup_is_written_and_restored(tmp_path: Path) -> None:

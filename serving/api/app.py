@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+import structlog
 from anyio import to_thread
 from fastapi import FastAPI
 
 from kneeoa import __version__
+from kneeoa.model.errors import KneeOAError
 from kneeoa.serving.api import dicomweb, events, grade, health, page, queue, session, studies, worklist
 from kneeoa.serving.api.guard import Guard
 from kneeoa.serving.api.metrics import MeasuredGrading, Metrics
@@ -32,6 +34,7 @@ from kneeoa.serving.workers.pool import Urgency, WorkerPool
 if TYPE_CHECKING:
     from kneeoa.serving.security.tokens import TokenVerifier
 
+_LOG = structlog.get_logger("kneeoa.http")
 _DESCRIPTION = (
     "Grades osteoarthritis on plain knee radiographs. Research and decision support for trained readers; not a cleared "
     "medical device, not for sole diagnosis. Errors are RFC 9457 problem details."
@@ -94,7 +97,12 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, asyncio.Event]]:
     """Starts workers and work, and stops them; films that run are finished."""
     of: Shared = app.state.shared
-    await to_thread.run_sync(of.service.start)
+    try:
+        await to_thread.run_sync(of.service.start)
+    except KneeOAError as error:
+        # Uvicorn tells no more than that it ends; our own messages say what to do.
+        _LOG.error("not_started", error=type(error).__name__, why=str(error))  # noqa: TRY400, RUF100 - not where
+        raise
     try:
         clear_uploads(of.settings.data)
         of.pool.start()

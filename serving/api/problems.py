@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
@@ -95,10 +96,15 @@ def add_problem_handlers(app: FastAPI) -> None:
 
     async def invalid(_request: Request, error: Exception) -> JSONResponse:
         faults = error.errors() if isinstance(error, RequestValidationError) else []
-        told = "; ".join(f"{'.'.join(str(part) for part in fault['loc'][:2])}: {fault['type']}" for fault in faults[:5])
+        told = "; ".join(f"{_place(fault['type'], fault['loc'])}: {fault['type']}" for fault in faults[:5])
         return Problem(422, "invalid_request", f"The request is not valid. {told}").response()
 
     app.add_exception_handler(Problem, ours)
     app.add_exception_handler(KneeOAError, ours)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(RequestValidationError, invalid)
+
+
+def _place(fault: str, loc: Sequence[str | int]) -> str:
+    """Where a fault is; a field that we do not know has a name of the client's own, which is not repeated."""
+    return ".".join(str(part) for part in loc[: 1 if fault == "extra_forbidden" else 2])

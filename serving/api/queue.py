@@ -47,7 +47,7 @@ def replay(caller: Admin, film_id: FilmId) -> dict[str, str]:
 
 @router.post("/{film_id}/drop", summary="Give a dead letter up", responses=problems(404, 409))
 def drop(caller: Admin, film_id: FilmId) -> dict[str, str]:
-    """Gives a dead letter up; its original goes."""
+    """Gives a dead letter up; its original stays until retention."""
     caller.service.service.drop(film_id)
     caller.note("dead_letter_dropped", film_id=film_id)
     return {"film_id": film_id, "state": "dropped"}

@@ -129,7 +129,9 @@ class NewCorrection(BaseModel):
     reader: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]{1,48}$", description="Pseudonym, no name.")
 
 
-@router.post("/studies/{study_uid}/corrections", summary="Correct a grade", status_code=201, responses=problems(404))
+@router.post(
+    "/studies/{study_uid}/corrections", summary="Correct a grade", status_code=201, responses=problems(400, 404, 413)
+)
 def correct(caller: Reader, study_uid: StudyUid, correction: NewCorrection) -> dict[str, JsonValue]:
     """Keeps a reader's grade and reason beside the network's; neither is ever changed."""
     who = caller.principal.name

@@ -6,7 +6,7 @@ import time
 from threading import Event, Thread
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import and_, or_, select, update
 
 from kneeoa.serving.pipeline.work import Work
 from kneeoa.serving.store.database import Database
@@ -21,25 +21,26 @@ _log = structlog.get_logger("kneeoa.housekeeping")
 
 
 def remove_old_originals(database: Database, originals: Originals, days: float, now: float) -> int:
-    """Deletes originals whose newest result is old enough; rows and results stay.
+    """Deletes originals whose newest result, or whose giving up, is old enough; rows and results stay.
 
     Args:
         database: the store's database.
         originals: the store's films.
-        days: from the result on.
+        days: from the result on, or from the failure of a film that a person has dropped.
         now: seconds since 1970.
 
     Returns:
         How many were deleted.
     """
-    removed = 0
+    removed, end = 0, now - days * _DAY_SECONDS
+    graded = and_(Film.state == FilmState.DONE, Result.created <= end)
+    dropped = and_(Film.state == FilmState.DROPPED, Film.dead_since <= end)
     while True:
         with database.read() as session:
             query = (
                 select(Film.film_id, Film.suffix)
-                .join(Result, Result.result_id == Film.result_id)
-                .where(Film.state == FilmState.DONE, Film.removed.is_(None))
-                .where(Result.created <= now - days * _DAY_SECONDS)
+                .outerjoin(Result, Result.result_id == Film.result_id)
+                .where(Film.removed.is_(None), or_(graded, dropped))
             )
             old = session.execute(query.limit(_CHUNK)).all()
         for film_id, suffix in old:

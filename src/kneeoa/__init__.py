@@ -10,7 +10,12 @@ Research and decision support for trained readers; not a cleared medical device.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
+
+# From 1.32 on ONNX Runtime's wheels gather what they are used for, keep it in the user's cache and send it to their
+# maker. It reads this when it is loaded; its `disable_telemetry_events()` comes too late and stops neither.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 if TYPE_CHECKING:
     from kneeoa.model.dicom import read_radiograph

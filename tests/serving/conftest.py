@@ -12,6 +12,7 @@ import pytest
 sys.path.append(str(Path(__file__).parents[2]))
 
 from tests.serving.postgres import PostgresCluster
+from tests.serving.server import Server
 
 
 @pytest.fixture(scope="session")
@@ -20,3 +21,11 @@ def postgres() -> Iterator[PostgresCluster]:
     cluster = PostgresCluster()
     yield cluster
     cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service for all tests that only ask, send, and expect it to live on."""
+    with Server(tmp_path_factory.mktemp("server") / "data") as running:
+        yield running
+        assert running.process.poll() is None, running.log.read_text()

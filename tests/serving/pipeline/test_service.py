@@ -296,6 +296,25 @@ def test_old_originals_go_and_their_results_stay(tmp_path: Path, grading: Script
     assert not [path for path in (tmp_path / "data" / "films").rglob("*") if path.is_file()]
 
 
+def test_the_original_of_a_dropped_film_goes_too_and_a_dead_letter_keeps_its_own(
+    tmp_path: Path, grading: ScriptedGrading, films: list[Path]
+) -> None:
+    with service_on(tmp_path / "data", grading) as service:
+        grading.open.clear()
+        dropped, dead = (send(service, film) for film in films[:2])
+        for film_id in (dropped, dead):
+            grading.failures[film_id] = [GradingError("decoder_crashed", "It died.")] * 2
+        grading.open.set()
+        wait_for(lambda: len(service.dead_letters()) == 2)
+        service.drop(dropped)
+    with service_on(tmp_path / "data", grading, retention_days=0) as service:
+        wait_for(lambda: service.film(dropped).removed is not None)
+        assert service.film_path(dead).is_file()
+        assert service.receive(films[0], sender="upload").state == ReceiptState.ACCEPTED
+        settle(service)
+        assert len(service.results(dropped)) == 1
+
+
 def test_records_of_finished_work_are_collected(tmp_path: Path, grading: ScriptedGrading, films: list[Path]) -> None:
     with service_on(tmp_path / "data", grading, queue={"keep_finished_hours": 0}) as service:
         ids = [send(service, film) for film in films[:3]]
