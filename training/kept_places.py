@@ -37,7 +37,8 @@ def keep_places(path: Path, drawn: tuple[Places, Places], networks: Networks, si
         for part, places in zip(("fit", "held"), drawn, strict=True)
         for column in fields(Places)
     }
-    np.savez_compressed(path, **{_OF: np.array(drawn_of(networks, sizes))}, **columns)
+    columns[_OF] = np.array(drawn_of(networks, sizes))
+    np.savez_compressed(path, **columns)
 
 
 def kept_places(path: Path, networks: Networks, sizes: SampleSizes) -> tuple[Places, Places]:

@@ -109,7 +109,7 @@ def on_crop(patch: KneePatch, rng: np.random.Generator) -> MetalSample:
 
 def _by_cell(square: FloatImage) -> FloatImage:
     """(288, 288) -> (36, 36) means."""
-    return square.reshape(CELLS, CELL_PX, CELLS, CELL_PX).mean(axis=(1, 3))
+    return np.asarray(square.reshape(CELLS, CELL_PX, CELLS, CELL_PX).mean(axis=(1, 3)), dtype=np.float32)
 
 
 def on_film(patches: Sequence[KneePatch], rng: np.random.Generator) -> list[MetalSample]:
