@@ -97,8 +97,8 @@ def ask(known: Known, case: Case, real: bool) -> None:
         assert answer.headers["content-type"][0] in {"application/problem+json", "application/dicom+json"}
 
 
-@pytest.mark.parametrize("each", [3, pytest.param(59, marks=pytest.mark.soak)], ids=["100 requests", "2,000 requests"])
-def test_requests_made_from_the_document_are_answered_as_it_says(known: Known, each: int) -> None:
+@pytest.mark.parametrize(("each", "least"), [(4, 100), pytest.param(90, 2000, marks=pytest.mark.soak)])
+def test_requests_made_from_the_document_are_answered_as_it_says(known: Known, each: int, least: int) -> None:
     limits = settings(
         max_examples=each,
         deadline=None,
@@ -121,5 +121,5 @@ def test_requests_made_from_the_document_are_answered_as_it_says(known: Known, e
                 ask(known, case, real)
 
             each_of()
-    assert asked >= each * len(known.operations)
+    assert asked >= least
     assert known.server.grade(known.film).status_code == 200
