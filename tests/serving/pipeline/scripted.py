@@ -63,7 +63,7 @@ class ScriptedGrading:
 
 def settings_for(data: Path, **options: object) -> Settings:
     """Settings that fail fast."""
-    queue = {"backoff_seconds": 0.01, "step_attempts": 3, "free_bytes": 0}
+    queue = {"backoff_seconds": 0.01, "step_attempts": 3, "delivery_attempts": 3, "free_bytes": 0}
     given = options.pop("queue", {})
     return load_settings(
         options={
