@@ -10,11 +10,11 @@ sys.path.append(str(Path(__file__).parents[2]))
 
 from tests.serving.service_films import treacherous_decoder
 
-from kneeoa.serving.api import app
-from kneeoa.serving.run import run
+from kneeoa.serving import run
 from kneeoa.serving.settings import load_settings
+from kneeoa.serving.workers.pool import WorkerPool
 
 if __name__ == "__main__":
     options = dict(zip(sys.argv[1::2], sys.argv[2::2], strict=True))
-    app.create_app = functools.partial(app.create_app, prepare=treacherous_decoder)
-    run(load_settings(options={"data": options["--data"], "port": int(options["--port"])}))
+    setattr(run, "WorkerPool", functools.partial(WorkerPool, prepare=treacherous_decoder))  # noqa: B010 - for mypy
+    run.run(load_settings(options={"data": options["--data"], "port": int(options["--port"])}))
