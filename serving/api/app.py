@@ -101,7 +101,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, asyncio.Event]]:
         await to_thread.run_sync(of.service.start)
     except KneeOAError as error:
         # Uvicorn tells no more than that it ends; our own messages say what to do.
-        _LOG.error("not_started", error=type(error).__name__, why=str(error))  # noqa: TRY400, RUF100 - not where
+        _LOG.error("not_started", error=type(error).__name__, why=str(error))  # noqa: TRY400, RUF100 - a traceback quotes paths
         raise
     try:
         clear_uploads(of.settings.data)

@@ -172,40 +172,6 @@ def test_a_dropped_film_is_gone_from_the_study_and_taken_again_when_it_is_sent_a
     assert len(service.results(film_id)) == 1
 
 
-class Moody:
-    """A destination that fails so many times."""
-
-    name = "moody"
-
-    def __init__(self, failures: int) -> None:
-        self.failures = failures
-        self.brought: list[str] = []
-
-    def deliver(self, result_id: str) -> str:
-        if self.failures:
-            self.failures -= 1
-            raise ConnectionError("not now")
-        self.brought.append(result_id)
-        return "sent"
-
-
-@pytest.mark.parametrize(("failures", "state"), [(2, FilmState.DONE), (3, FilmState.DEAD)])
-def test_a_destination_is_tried_again_and_then_given_up(
-    tmp_path: Path, grading: ScriptedGrading, films: list[Path], failures: int, state: FilmState
-) -> None:
-    moody = Moody(failures)
-    with service_on(tmp_path / "data", grading, (moody,)) as service:
-        film_id = send(service, films[0])
-        settle(service)
-        assert service.film(film_id).state == state
-        if state is FilmState.DEAD:
-            assert service.dead_letters()[0].reason == "internal_error"
-            service.replay(film_id)
-            settle(service)
-        assert [r.result_id for r in service.results(film_id)] == moody.brought
-    assert grading.calls[film_id] == 1 + failures // 3
-
-
 def test_urgent_films_are_graded_first(service: KneeService, grading: ScriptedGrading, films: list[Path]) -> None:
     grading.open.clear()
     held = [send(service, film) for film in films[:2]]  # as many as are worked on at once
