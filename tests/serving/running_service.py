@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import http.client
 import os
-import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -40,39 +40,76 @@ class RunningService:
     Args:
         data: its data folder.
         environment: settings, as `KNEEOA_...`.
-        log: where its log goes.
+        log: where all goes that it prints.
+        program: what is run in place of `kneeoa serve`, with the same options.
     """
 
-    def __init__(self, data: Path, environment: dict[str, str] | None = None, log: Path | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        environment: Mapping[str, str] | None = None,
+        log: Path | None = None,
+        program: tuple[str, ...] = ("-m", "kneeoa", "serve"),
+    ) -> None:
         self.data = data
+        self.log = log or Path(os.devnull)
         self._environment = environment or {}
-        self._log = log or Path(os.devnull)
+        self._program = program
         self.port = _free_port()
         self.start_up = StartUp(0, 0, 0)
 
-    def __enter__(self) -> Self:
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def launch(self) -> Self:
+        """Starts it, and does not wait."""
         # As it is installed: with compiled modules, which some build machines forbid.
         kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-        command = [sys.executable, "-m", "kneeoa", "serve", "--port", str(self.port), "--data", str(self.data)]
-        began = time.perf_counter()
-        with self._log.open("ab") as log:
-            self.process = subprocess.Popen(command, env={**kept, **self._environment}, stderr=log)
+        command = [sys.executable, *self._program, "--port", str(self.port), "--data", str(self.data)]
+        self._began = time.perf_counter()
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env={**kept, **self._environment},
+                cwd=self.data.parent,
+            )
+        return self
+
+    def wait_until_ready(self) -> Self:
+        """Waits until it takes films."""
         try:
-            alive = self._wait("/healthz", began)
-            ready = self._wait("/readyz", began)
+            alive = self._wait("/healthz")
+            ready = self._wait("/readyz")
         except BaseException:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
             raise
         self.start_up = StartUp(alive, ready, self.processor_seconds())
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.process.send_signal(signal.SIGTERM)
+    def kill(self) -> None:
+        """kill -9 of the service alone: its workers must see to themselves."""
+        self.process.kill()
+        self.process.wait(60)
+
+    def stop(self) -> int:
+        """A graceful stop; its exit status."""
+        if self.process.poll() is None:
+            self.process.terminate()
         try:
-            self.process.wait(120)
+            return self.process.wait(120)
         finally:
             self.process.kill()
+
+    def __enter__(self) -> Self:
+        return self.launch().wait_until_ready()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def connection(self, seconds: float = _PATIENCE_SECONDS) -> http.client.HTTPConnection:
         """A new connection."""
@@ -118,13 +155,14 @@ class RunningService:
                     continue  # the thread has ended
         return found
 
-    def _wait(self, path: str, began: float) -> float:
-        while time.perf_counter() - began < _PATIENCE_SECONDS:
+    def _wait(self, path: str) -> float:
+        while time.perf_counter() - self._began < _PATIENCE_SECONDS:
             if self.process.poll() is not None:
-                raise AssertionError(f"the service has ended with status {self.process.returncode}")
+                printed = self.log.read_text(encoding="utf-8")
+                raise AssertionError(f"the service has ended with status {self.process.returncode}: {printed}")
             try:
                 if self.ask("GET", path).status == http.HTTPStatus.OK:
-                    return time.perf_counter() - began
+                    return time.perf_counter() - self._began
             except OSError:
                 pass
             time.sleep(0.02)

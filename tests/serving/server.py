@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 import httpx
+from tests.serving.running_service import RunningService
 
 BOUNDARY = "film-boundary"
 RELATED = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
@@ -26,54 +22,24 @@ CALM: Mapping[str, str] = {
 """Settings under which neither a rate nor a small disk disturbs."""
 
 
-@dataclass
-class Server:
-    """A running service; a context manager that stops it.
+class Server(RunningService):
+    """A running service and a client of it; a context manager. It is started when it is made, and not waited for.
 
-    Attributes:
+    Args:
         data: its data folder; what it prints is kept beside it.
         environment: more of its settings.
         program: what is run in place of `kneeoa serve`, with the same options.
-        port: of its own choice.
     """
 
-    data: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-    program: tuple[str, ...] = ("-m", "kneeoa", "serve")
-    port: int = field(init=False)
-    process: subprocess.Popen[bytes] = field(init=False)
-    client: httpx.Client = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.port = _free_port()
-        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=120)
-        words = [*self.program, "--data", str(self.data), "--port", str(self.port)]
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, *words],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                env={**os.environ, **CALM, **self.environment},
-                cwd=self.data.parent,
-            )
-
-    @property
-    def log(self) -> Path:
-        """Everything that it and those before it on this data folder have printed."""
-        return self.data.with_suffix(".log")
-
-    def wait_until_ready(self) -> Self:
-        """Waits until it takes films."""
-        until(self._ready)
-        return self
-
-    def _ready(self) -> bool:
-        assert self.process.poll() is None, self.log.read_text()
-        try:
-            return self.client.get("/readyz").status_code == 200
-        except httpx.TransportError:
-            return False
+    def __init__(
+        self,
+        data: Path,
+        environment: Mapping[str, str] | None = None,
+        program: tuple[str, ...] = ("-m", "kneeoa", "serve"),
+    ) -> None:
+        super().__init__(data, {**CALM, **(environment or {})}, data.with_suffix(".log"), program)
+        self.client = httpx.Client(base_url=self.url, timeout=120)
+        self.launch()
 
     def stow(self, *films: bytes) -> httpx.Response:
         """The answer to films that are stored."""
@@ -98,29 +64,16 @@ class Server:
 
     def kill(self) -> None:
         """kill -9 of the service alone: its workers must see to themselves."""
-        self.process.kill()
-        self.process.wait(60)
+        super().kill()
         self.client.close()
 
     def stop(self) -> int:
         """A graceful stop; its exit status."""
         self.client.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            return self.process.wait(90)
-        finally:
-            self.process.kill()
+        return super().stop()
 
     def __enter__(self) -> Self:
-        try:
-            return self.wait_until_ready()
-        except BaseException:
-            self.kill()
-            raise
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
+        return self.wait_until_ready()
 
 
 def related(*films: bytes) -> bytes:
@@ -135,9 +88,3 @@ def until(condition: Callable[[], bool], seconds: float = 500.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

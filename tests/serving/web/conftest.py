@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
+from tests.serving.running_service import RunningService
 
 from kneeoa.datasets.film_truth import FilmKind
 from kneeoa.datasets.phantom import PhantomSpec, write_phantom
@@ -25,24 +20,24 @@ from kneeoa.serving.security.principal import ALL_SCOPES
 
 CHROMIUM = "/usr/bin/chromium"
 ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-START_SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A service that runs."""
+class Server(RunningService):
+    """A service with a login and one worker, whose death at a film makes a dead letter at once.
 
-    process: subprocess.Popen[bytes]
-    url: str
-    key: str
-    data: Path
+    Args:
+        data: its data folder, which is there.
+    """
+
+    def __init__(self, data: Path) -> None:
+        told = {"WORKERS__COUNT": "1", "QUEUE__GRADE_ATTEMPTS": "1", "SECURITY__REQUIRE_LOGIN": "true"}
+        super().__init__(data, {f"KNEEOA_{name}": value for name, value in told.items()} | {"PYTHONSAFEPATH": "1"})
+        self.key = KeyFile(data).create("the page's tests", ALL_SCOPES)
 
     @property
     def worker(self) -> int:
         """The process id of its one worker."""
-        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        pids = [int(pid) for listed in children for pid in listed.read_text().split()]
-        return next(pid for pid in pids if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
+        return next(pid for pid in self.processes() if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes())
 
     def get(self, path: str) -> httpx.Response:
         """Asks with the key."""
@@ -72,39 +67,9 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """`kneeoa serve` with one worker, whose death at a film makes a dead letter at once."""
-    data = tmp_path_factory.mktemp("service")
-    key = KeyFile(data).create("the page's tests", ALL_SCOPES)
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port = listening.getsockname()[1]
-    told = {"WORKERS__COUNT": "1", "QUEUE__GRADE_ATTEMPTS": "1", "SECURITY__REQUIRE_LOGIN": "true"}
-    environment = os.environ | {f"KNEEOA_{name}": value for name, value in told.items()} | {"PYTHONSAFEPATH": "1"}
-    command = [sys.executable, "-m", "kneeoa", "serve", "--port", str(port), "--data", str(data)]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    running = Server(process, f"http://127.0.0.1:{port}", key, data)
-    try:
-        _wait_until_ready(running)
+    """A service for a module's tests."""
+    with Server(tmp_path_factory.mktemp("service")) as running:
         yield running
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def _wait_until_ready(server: Server) -> None:
-    end = time.monotonic() + START_SECONDS
-    while time.monotonic() < end and server.process.poll() is None:
-        try:
-            if httpx.get(f"{server.url}/readyz", timeout=5.0).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise AssertionError("the service does not start")
 
 
 @pytest.fixture(scope="module")
