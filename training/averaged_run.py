@@ -43,6 +43,12 @@ class AveragedRun:
         )
         self.average = EMAHandler(network, momentum=min(0.5, 1 / (_MEMORY * steps)), handle_buffers="update")
 
+    def hold_statistics(self) -> None:
+        """Has batch normalisations use the statistics that they have; to be said after each `train()`."""
+        for module in self.network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.eval()
+
     def advance(self) -> None:
         """One step along the gradients that the network's parameters hold."""
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), _LARGEST_GRADIENT)

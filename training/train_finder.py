@@ -82,9 +82,7 @@ class FinderRun(AveragedRun):
         """One optimiser step on a batch of whole views and one of close views; the parts of the loss."""
         self.network.train()
         if self.done >= self.frozen_from:
-            for module in self.network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.eval()
+            self.hold_statistics()
         self.optimiser.zero_grad()
         said: dict[str, float] = {}
         for name, batch in zip(("whole", "close"), pair, strict=True):

@@ -85,9 +85,7 @@ class MetalRun(AveragedRun):
         """One optimiser step; the parts of the loss."""
         self.network.train()
         if self.still:
-            for module in self.network.modules():
-                if isinstance(module, torch.nn.BatchNorm2d):
-                    module.eval()
+            self.hold_statistics()
         self.optimiser.zero_grad()
         losses = metal_loss(self.metal_network, batch)
         torch.autograd.backward(torch.stack(list(losses.values())).sum())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING
 
 import structlog
@@ -97,19 +97,26 @@ def create_app(
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, asyncio.Event]]:
     """Starts workers and work, and stops them; films that run are finished."""
     of: Shared = app.state.shared
-    try:
+    with _told():
         await to_thread.run_sync(of.service.start)
-    except KneeOAError as error:
-        # Uvicorn tells no more than that it ends; our own messages say what to do.
-        _LOG.error("not_started", error=type(error).__name__, why=str(error))  # noqa: TRY400, RUF100 - a traceback quotes paths
-        raise
     try:
         clear_uploads(of.settings.data)
         of.pool.start()
-        app.state.pacs.start()
+        with _told():
+            app.state.pacs.start()
         of.audit.write(Deed("service", "started"))
         yield {STOPPING: asyncio.Event()}
     finally:
         await to_thread.run_sync(app.state.pacs.stop)
         await to_thread.run_sync(of.service.stop)
         of.audit.write(Deed("service", "stopped"))
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Says in the log why there is no start: uvicorn tells no more than that it ends."""
+    try:
+        yield
+    except KneeOAError as error:
+        _LOG.error("not_started", error=type(error).__name__, why=str(error))  # noqa: TRY400, RUF100 - no traceback: the message says what to do
+        raise

@@ -82,7 +82,9 @@ def log_out(request: Request, response: Response, of: SharedState) -> None:
         raise Problem(403, "csrf", "The request does not show the session's token. Load the page again.")
     of.sessions.end(token)
     of.audit.write(Deed(found.principal.name, "logged_out", request=str(getattr(request.state, "request_id", ""))))
-    response.delete_cookie(cookie_name(secure=request.url.scheme == "https"), path="/")
+    secure = request.url.scheme == "https"
+    # With all that it was set with: browsers refuse a `__Host-` cookie without Secure, also one that only ends it.
+    response.delete_cookie(cookie_name(secure=secure), path="/", secure=secure, httponly=True, samesite="strict")
 
 
 def _who(principal: Principal, csrf: str | None = None, *, login: bool = True) -> Who:

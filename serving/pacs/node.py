@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from kneeoa.serving.pacs.store_scp import StorageScp
-from kneeoa.serving.pacs.store_scu import DicomDestination
+from typing import TYPE_CHECKING
+
 from kneeoa.serving.results.objects import Form, Request
 from kneeoa.serving.service import KneeService
 from kneeoa.serving.settings import PacsSettings, Settings
 from kneeoa.serving.store.tables import Film, Result
 from kneeoa.serving.workers.grading import PooledGrading
+
+if TYPE_CHECKING:
+    from kneeoa.serving.pacs.store_scp import StorageScp
+    from kneeoa.serving.pipeline.destinations import Destination
 
 _FORMS = (Form.SECONDARY_CAPTURE, Form.STRUCTURED_REPORT)
 """The report last: it refers to the picture."""
@@ -30,8 +34,17 @@ class PacsNode:
         self._grading = grading
         self._service: KneeService | None = None
         own: PacsSettings = settings.pacs
-        self.destinations = tuple(DicomDestination(peer, own, self._objects) for peer in own.destinations)
-        self.scp = None if own.port is None else StorageScp(own)
+        self.destinations: tuple[Destination, ...] = ()
+        self.scp: StorageScp | None = None
+        # pynetdicom takes nearly half a second to load, and most services speak no DIMSE.
+        if own.destinations:
+            from kneeoa.serving.pacs.store_scu import DicomDestination
+
+            self.destinations = tuple(DicomDestination(peer, own, self._objects) for peer in own.destinations)
+        if own.port is not None:
+            from kneeoa.serving.pacs.store_scp import StorageScp
+
+            self.scp = StorageScp(own)
 
     def attach(self, service: KneeService) -> None:
         """Names the service that films go to and results come from."""
@@ -41,7 +54,7 @@ class PacsNode:
         """Starts listening, where the settings have a port.
 
         Raises:
-            OSError: the address cannot be bound.
+            ConfigError: the address cannot be bound.
         """
         if self.scp is not None and self._service is not None:
             self.scp.start(self._service.receive)

@@ -93,7 +93,7 @@ class StorageScp:
         """Listens, in threads of its own.
 
         Raises:
-            OSError: the address cannot be bound.
+            ConfigError: the address cannot be bound.
         """
         self._receive = receive
         handlers = [
@@ -102,7 +102,13 @@ class StorageScp:
             (evt.EVT_C_STORE, self._store),
         ]
         address = (self._settings.host, self._settings.port or 0)
-        self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)  # type: ignore[arg-type] # typed for handlers with arguments
+        try:
+            self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)  # type: ignore[arg-type]  # typed for handlers with arguments
+        except OSError as error:
+            raise ConfigError(
+                f"The Storage SCP cannot listen on {address[0]}, port {address[1]}: {error.strerror}. Choose another "
+                "(KNEEOA_PACS__HOST, KNEEOA_PACS__PORT), or end what listens there."
+            ) from error
 
     def stop(self) -> None:
         """Ends associations and stops listening."""

@@ -27,13 +27,12 @@ sys.path.append(str(Path(__file__).parents[2]))
 from tests.benchmarks.measure import machine, sizes
 from tests.benchmarks.service_films import InProcess, LoadFilm, load_films
 from tests.serving.running_service import RunningService
+from tests.serving.server import RELATED, related
 from tests.serving.slow_clients import SlowClients
 
 CLIENTS = (1, 8, 32)
 RATIO_BAR, MEDIAN_BAR_SECONDS, TAIL_BAR, GROWTH_BAR = 1.25, 0.4, 4.0, 0.05
 GOOD = 4
-BOUNDARY = "film-boundary"
-STOW = f'multipart/related; type="application/dicom"; boundary={BOUNDARY}'
 _OK = 200
 Figure = TypeVar("Figure")
 _SETTLE_SECONDS = 3600.0
@@ -166,10 +165,8 @@ class Bench:
         return seen
 
     def _store(self, film: LoadFilm, count: int) -> None:
-        edge = b"--" + BOUNDARY.encode()
         for _ in range(count):
-            body = edge + b"\r\nContent-Type: application/dicom\r\n\r\n" + film.renamed() + b"\r\n" + edge + b"--\r\n"
-            answer = self._service.ask("POST", "/dicomweb/studies", body, STOW)
+            answer = self._service.ask("POST", "/dicomweb/studies", related(film.renamed()), RELATED)
             if answer.status != _OK:
                 raise SystemExit(f"bench: a film is not stored: {answer.status} {answer.body[:300]!r}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -153,6 +154,21 @@ def test_title_and_address_must_stand_together_in_the_list() -> None:
 def test_an_address_that_others_reach_needs_a_list() -> None:
     with pytest.raises(ConfigError, match="KNEEOA_PACS__ALLOWED_PEERS"):
         StorageScp(PacsSettings(host=EVERYWHERE, port=0))
+
+
+def test_a_port_that_is_taken_is_told_by_its_number() -> None:
+    first = StorageScp(PacsSettings(port=0))
+    first.start(lambda source, *, sender: Receipt(ReceiptState.ACCEPTED))  # noqa: ARG005
+    try:
+        with pytest.raises(ConfigError, match=str(first.port)):
+            StorageScp(PacsSettings(port=first.port)).start(lambda source, *, sender: Receipt(ReceiptState.ACCEPTED))  # noqa: ARG005
+    finally:
+        first.stop()
+
+
+def test_a_service_that_speaks_no_dimse_does_not_load_it() -> None:
+    loaded = "import kneeoa.serving.api.app, sys; sys.exit('pynetdicom' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", loaded], check=False).returncode == 0
 
 
 def test_a_stranger_on_loopback_is_turned_away_where_there_is_a_list(tmp_path: Path) -> None:
