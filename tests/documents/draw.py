@@ -2,7 +2,7 @@
 
     python tests/documents/draw.py
 
-To be run after a change of the phantoms, of the overlay or of the release. All films are synthetic.
+To be run after a change of the phantoms, of the overlay, of the page or of the release. All films are synthetic.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from PIL import Image
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.documents.page_pictures import draw_page
 from tests.documents.refusal_films import FILMS, codes_of, graded
 from tests.documents.road import road_picture
 
@@ -69,6 +70,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         draw_demo(grader, Path(folder))
         draw_refusals(grader, Path(folder))
+    with tempfile.TemporaryDirectory() as folder:
+        draw_page(Path(folder), IMAGES)
     subprocess.run([sys.executable, str(ROOT / "tests" / "test_docs.py")], check=True)
 
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 from tests.serving.running_service import RunningService
+from tests.serving.web.chromium import ARGUMENTS, CHROMIUM
 
 from kneeoa.datasets.film_truth import FilmKind
 from kneeoa.datasets.phantom import PhantomSpec, write_phantom
@@ -17,9 +18,6 @@ from kneeoa.datasets.phantom_films import FilmSpec, film_phantom_dataset
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.security.keys import KeyFile
 from kneeoa.serving.security.principal import ALL_SCOPES
-
-CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 
 
 class Server(RunningService):
