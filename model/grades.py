@@ -54,6 +54,18 @@ class Box:
     height: float
     width: float
 
+    def corners(self, angle_degrees: float) -> list[tuple[float, float]]:
+        """Its corners after rotation, (row, column) in film pixels, going round from the top-left one.
+
+        Args:
+            angle_degrees: of the knee, see `KneeGrades`.
+        """
+        turn = math.radians(angle_degrees)
+        cos, sin, half = math.cos(turn), math.sin(turn), self.width / 2
+        row, column = self.row + self.height / 2, self.column + self.width / 2
+        around = ((-half, -half), (half, -half), (half, half), (-half, half))
+        return [(row - sin * x + cos * y, column + cos * x + sin * y) for x, y in around]
+
 
 @dataclass(frozen=True, slots=True)
 class KneeGrades:

@@ -12,11 +12,19 @@ from io import BytesIO
 from typing import Protocol
 
 import structlog
+from pydicom.uid import (
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    SecondaryCaptureImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
-from kneeoa.model.dicom_header import read_header
+from kneeoa.model.dicom_codecs import COMPRESSED
+from kneeoa.model.dicom_header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, read_header
 from kneeoa.model.errors import ConfigError, FilmError
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
@@ -26,24 +34,18 @@ from kneeoa.serving.store.database import StoreError
 from kneeoa.serving.store.originals import TooLargeError
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, UID_REUSED = 0x0000, 0xA700, 0xC000, 0xB000
+VERIFICATION = "1.2.840.10008.1.1"
 NOT_AUTHORIZED = 0x0124
 """PS3.7 annex C.5.1."""
 STORED_CLASSES = (
-    "1.2.840.10008.5.1.4.1.1.1",  # CR
-    "1.2.840.10008.5.1.4.1.1.1.1",  # DX, for presentation
-    "1.2.840.10008.5.1.4.1.1.1.1.1",  # DX, for processing
-    "1.2.840.10008.5.1.4.1.1.12.2",  # RF
-    "1.2.840.10008.5.1.4.1.1.7",  # Secondary Capture
+    ComputedRadiographyImageStorage,
+    DigitalXRayImageStorageForPresentation,
+    DigitalXRayImageStorageForProcessing,
+    XRayRadiofluoroscopicImageStorage,
+    SecondaryCaptureImageStorage,
 )
-VERIFICATION = "1.2.840.10008.1.1"
-TRANSFER_SYNTAXES = (
-    "1.2.840.10008.1.2.1",
-    "1.2.840.10008.1.2",
-    "1.2.840.10008.1.2.1.99",
-    "1.2.840.10008.1.2.2",
-    *(f"1.2.840.10008.1.2.4.{n}" for n in (50, 51, 57, 70, 80, 81, 90, 91, 201, 202, 203)),
-    "1.2.840.10008.1.2.5",
-)
+TRANSFER_SYNTAXES = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG, *sorted(COMPRESSED))
+"""All that are decoded."""
 _MANUFACTURER, _SERIES_NUMBER = 0x00080070, 0x00200011
 _LOG = structlog.get_logger("kneeoa.pacs")
 

@@ -10,16 +10,15 @@ from collections.abc import Callable
 from io import BytesIO
 
 from pydicom import dcmread
+from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE
 from pynetdicom.association import Association
 
 from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.settings import PacsPeer, PacsSettings
 
-RESULT_CLASSES = ("1.2.840.10008.5.1.4.1.1.88.33", "1.2.840.10008.5.1.4.1.1.7")
-"""Comprehensive SR and Secondary Capture."""
-EXPLICIT_LITTLE = "1.2.840.10008.1.2.1"
 _VERIFICATION = "1.2.840.10008.1.1"
+RESULT_CLASSES = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
 
 
 class DicomDestination:
@@ -79,7 +78,7 @@ class _Open:
         ae = AE(own.ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = own.seconds
         for uid in classes:
-            ae.add_requested_context(uid, EXPLICIT_LITTLE)
+            ae.add_requested_context(uid, ExplicitVRLittleEndian)
         self._name = peer.ae_title
         self._association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
 

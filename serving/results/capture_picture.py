@@ -17,11 +17,10 @@ from kneeoa.model.joint_grades import CompartmentGrades
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.serving.results.film_picture import GRADED, REFUSED, film_picture, frame_width, knee_picture
 from kneeoa.serving.results.joint_picture import FEMUR, MINIMUM, TIBIA
-from kneeoa.serving.results.words import SIDE_SOURCES, film_remarks, percent
+from kneeoa.serving.results.words import NOTICE, SIDE_SOURCES, film_remarks, percent
 
 MOST_HEIGHT = 1500
 """Of the picture, in pixels: what a three megapixel monitor shows whole."""
-NOTICE = "Made by AI. Decision support for trained readers. Not for sole diagnosis."
 _MARGIN, _BANNER = 28, 76
 _FILM = (700, 900)
 _KNEE, _LABEL = 430, 250

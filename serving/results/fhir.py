@@ -23,9 +23,9 @@ from kneeoa.serving.results.codes import SCHEME, Concept
 from kneeoa.serving.results.facts import CodedFact, Facts, NumberFact, Unit, film_facts, knee_facts
 from kneeoa.serving.results.result_object import DEVICE, MANUFACTURER, ResultSource
 from kneeoa.serving.results.source_film import ACCESSION_NUMBER, PATIENT_ID
+from kneeoa.serving.results.words import NOTICE
 
 MEDIA_TYPE = "application/fhir+json"
-NOTICE = "Made by AI. Decision support for trained readers. Not for sole diagnosis."
 _SYSTEMS = {"SCT": "http://snomed.info/sct", "LN": "http://loinc.org", SCHEME: "urn:kneeoa:99KNEEOA"}
 _ABSENT = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
 _DICOM_UID = "urn:dicom:uid"

@@ -182,11 +182,7 @@ def _under(picture: Image.Image, finer: Image.Image) -> Image.Image:
 
 def _corners(knee: KneeGrades, box: Box, part: _Part) -> list[tuple[float, float]]:
     """Where the corners of what the network was shown lie in the picture, going round."""
-    turn = math.radians(knee.angle_degrees or 0.0)
-    cos, sin, half = math.cos(turn), math.sin(turn), box.width / 2
-    row, column = box.row + box.height / 2, box.column + box.width / 2
-    around = ((-half, -half), (half, -half), (half, half), (-half, half))
-    return [part.place(row - sin * x + cos * y, column + cos * x + sin * y) for x, y in around]
+    return [part.place(row, column) for row, column in box.corners(knee.angle_degrees or 0.0)]
 
 
 def _frame(draw: ImageDraw.ImageDraw, knee: KneeGrades, part: _Part) -> None:

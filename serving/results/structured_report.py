@@ -38,8 +38,9 @@ from highdicom.sr import (
 from numpy import array
 from pydicom import Dataset
 from pydicom.sr.codedict import codes as standard
+from pydicom.uid import SecondaryCaptureImageStorage
 
-from kneeoa.model.grades import Box, FilmGrades, KneeGrades
+from kneeoa.model.grades import FilmGrades, KneeGrades
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.pipeline.identity import made_uid
 from kneeoa.serving.results.codes import SCHEME, SCHEME_NAME, SCHEME_UID, SCHEME_VERSION, Concept
@@ -57,7 +58,6 @@ from kneeoa.serving.results.result_object import (
 
 SERIES_DESCRIPTION = "KneeOA results (AI, not for sole diagnosis)"
 _LATERALITY = {Side.RIGHT: standard.SCT.Right, Side.LEFT: standard.SCT.Left}
-_CAPTURE_CLASS = "1.2.840.10008.5.1.4.1.1.7"
 _Group = PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
 
 
@@ -143,7 +143,7 @@ def _group(of: ResultSource, knee: KneeGrades, place: int, capture: bool) -> _Gr
     """One knee: TID 1410 where its place is known."""
     side = _LATERALITY.get(knee.side)
     site = FindingSite(standard.SCT.KneeJoint, laterality=None if side is None else side)
-    corners = None if knee.box is None else _corners(knee.box, knee.angle_degrees or 0.0)
+    corners = None if knee.box is None else knee.box.corners(knee.angle_degrees or 0.0)
     name = {Side.RIGHT: "Right knee", Side.LEFT: "Left knee"}.get(knee.side, f"Knee {place + 1}")
     return _made(of, (name, f"knee {place}"), corners, knee_facts(of.grades, knee, of.codes), [site], capture)
 
@@ -198,7 +198,7 @@ def _made(
         content.append(
             ImageContentItem(
                 standard.DCM.VisualExplanation,
-                _CAPTURE_CLASS,
+                SecondaryCaptureImageStorage,
                 of.capture_uid,
                 relationship_type=RelationshipTypeValues.CONTAINS,
             )
@@ -206,19 +206,10 @@ def _made(
     return group
 
 
-def _corners(box: Box, angle_degrees: float) -> list[tuple[float, float]]:
-    """(column, row) of what the network was shown, as the report tells places: 0 is the middle of the first pixel."""
-    turn = math.radians(angle_degrees)
-    cos, sin, half = math.cos(turn), math.sin(turn), box.width / 2
-    row, column = box.row + box.height / 2, box.column + box.width / 2
-    around = ((-half, -half), (half, -half), (half, half), (-half, half))
-    return [(column + cos * x + sin * y, row - sin * x + cos * y) for x, y in around]
-
-
 def _on_film(corners: list[tuple[float, float]], grades: FilmGrades) -> list[tuple[float, float]]:
-    """Within the image, from its corner (PS3.3 C.18.6.1.2: 0 is the edge of the first pixel), column first."""
+    """(row, column) as (column, row) from the image's corner, and within it (PS3.3 C.18.6.1.2: 0 is the first edge)."""
     rows, columns = grades.film.rows or math.inf, grades.film.columns or math.inf
-    return [(min(max(x + 0.5, 0.0), columns), min(max(y + 0.5, 0.0), rows)) for x, y in corners]
+    return [(min(max(x + 0.5, 0.0), columns), min(max(y + 0.5, 0.0), rows)) for y, x in corners]
 
 
 def _whole(of: ResultSource) -> list[tuple[float, float]] | None:
@@ -231,7 +222,7 @@ def _whole(of: ResultSource) -> list[tuple[float, float]] | None:
 
 def _capture_evidence(of: ResultSource) -> Dataset:
     evidence = blank_evidence(of.film)
-    evidence.SOPClassUID = _CAPTURE_CLASS
+    evidence.SOPClassUID = SecondaryCaptureImageStorage
     evidence.SOPInstanceUID = of.capture_uid
     evidence.SeriesInstanceUID = of.series_uid("secondary capture series")
     return evidence

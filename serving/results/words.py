@@ -15,6 +15,7 @@ SIDE_SOURCES = {
     SideSource.NONE: "nothing tells the side for sure",
 }
 """What told a knee's side, in words."""
+NOTICE = "Made by AI. Decision support for trained readers. Not for sole diagnosis."
 _BILATERAL = "bilateral"
 
 

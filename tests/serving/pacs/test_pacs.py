@@ -22,6 +22,7 @@ from pynetdicom.sop_class import ComprehensiveSRStorage, SecondaryCaptureImageSt
 from tests.serving.results.made import COLUMNS, ROWS, graded_film, write_small_film
 from tests.serving.service_films import write_film
 
+from kneeoa.datasets.transfer_syntax import ENCODABLE, encode
 from kneeoa.model.errors import ConfigError
 from kneeoa.serving.api.app import create_app
 from kneeoa.serving.pacs.store_scp import StorageScp, allowed
@@ -138,6 +139,30 @@ def store(port: int, film: Dataset, ae_title: str = "MODALITY") -> int | None:
     answer = association.send_c_store(film)
     association.release()
     return int(answer.Status)
+
+
+@pytest.mark.parametrize("syntax", sorted(ENCODABLE))
+def test_a_film_is_kept_in_the_transfer_syntax_in_which_it_comes(syntax: str, tmp_path: Path) -> None:
+    kept: list[bytes] = []
+
+    def receive(source: BytesIO, *, sender: str) -> Receipt:  # noqa: ARG001 - called by these names
+        kept.append(source.read())
+        return Receipt(ReceiptState.ACCEPTED)
+
+    written = encode(pydicom.dcmread(write_small_film(tmp_path / "film.dcm")), syntax)
+    written.save_as(tmp_path / "sent.dcm", enforce_file_format=True)
+    film = pydicom.dcmread(tmp_path / "sent.dcm")
+    scp = StorageScp(PacsSettings(port=0))
+    scp.start(receive)
+    try:
+        assert store(scp.port, film) == 0
+    finally:
+        scp.stop()
+    (tmp_path / "kept.dcm").write_bytes(kept[0])
+    stored = pydicom.dcmread(tmp_path / "kept.dcm")
+    assert stored.file_meta.TransferSyntaxUID == syntax
+    assert stored.PixelData == film.PixelData
+    assert stored.pixel_array.shape == (ROWS, COLUMNS)
 
 
 def test_title_and_address_must_stand_together_in_the_list() -> None:
