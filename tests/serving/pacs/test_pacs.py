@@ -149,8 +149,8 @@ def test_a_film_is_kept_in_the_transfer_syntax_in_which_it_comes(syntax: str, tm
         kept.append(source.read())
         return Receipt(ReceiptState.ACCEPTED)
 
-    written = encode(pydicom.dcmread(write_small_film(tmp_path / "film.dcm")), syntax)
-    written.save_as(tmp_path / "sent.dcm", enforce_file_format=True)
+    made = Dataset(dict(pydicom.dcmread(write_small_film(tmp_path / "film.dcm"))))
+    encode(made, syntax).save_as(tmp_path / "sent.dcm", enforce_file_format=True)
     film = pydicom.dcmread(tmp_path / "sent.dcm")
     scp = StorageScp(PacsSettings(port=0))
     scp.start(receive)
