@@ -53,7 +53,15 @@ def compose_film(layout: Layout, patches: Sequence[KneePatch], rng: np.random.Ge
         for knee, leg, (_, pose) in zip(knees, legs, layout.knees, strict=True)
     )
     add_print(pixels, layout, truth, rng)
-    return ComposedFilm(pixels, truth, layout.kind, layout.view)
+    metal = _metal_of(legs)
+    if metal is not None and field is not None:
+        metal = metal * field
+    return ComposedFilm(pixels, truth, layout.kind, layout.view, metal=metal)
+
+
+def _metal_of(legs: Sequence[AddedLeg]) -> FloatImage | None:
+    drawn = [leg.metal for leg in legs if leg.metal is not None]
+    return np.asarray(np.maximum.reduce(drawn), dtype=np.float32) if drawn else None
 
 
 def compose_two_exposures(
@@ -78,7 +86,11 @@ def compose_two_exposures(
         films.append(compose_film(layout, (patch,), rng))
     knees = [films[0].knees[0], _shifted(films[1].knees[0], half)]
     pixels = np.concatenate([film.pixels for film in films], axis=1)
-    return ComposedFilm(pixels, tuple(knees), FilmKind.TWO_EXPOSURES, films[0].view)
+    metal = None
+    if any(film.metal is not None for film in films):
+        halves = [np.zeros_like(film.pixels) if film.metal is None else film.metal for film in films]
+        metal = np.concatenate(halves, axis=1)
+    return ComposedFilm(pixels, tuple(knees), FilmKind.TWO_EXPOSURES, films[0].view, metal=metal)
 
 
 def _shifted(knee: PlacedKnee, columns: int) -> PlacedKnee:
@@ -122,4 +134,5 @@ def _reduced(layout: Layout) -> Layout:
 def _enlarged(film: ComposedFilm, size: tuple[int, int]) -> ComposedFilm:
     scale = Affine.scale(size[0] / film.pixels.shape[0], size[1] / film.pixels.shape[1])
     knees = tuple(replace(knee, patch_to_film=knee.patch_to_film.then(scale)) for knee in film.knees)
-    return replace(film, pixels=np.clip(resized(film.pixels, size), 0, 1), knees=knees)
+    metal = None if film.metal is None else np.clip(resized(film.metal, size), 0, 1)
+    return replace(film, pixels=np.clip(resized(film.pixels, size), 0, 1), knees=knees, metal=metal)

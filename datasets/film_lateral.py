@@ -224,7 +224,7 @@ def draw_skyline(size: tuple[int, int], rng: np.random.Generator) -> FloatImage:
 
 
 def draw_oblique(size: tuple[int, int], patch: KneePatch | None, rng: np.random.Generator) -> FloatImage:
-    """A knee turned by 45 degrees or so: a frontal one squeezed, its kneecap and fibula aside; absorption.
+    """A knee turned by 45 degrees or so: a frontal one squeezed, its condyles parted, its kneecap aside; absorption.
 
     Args:
         size: rows and columns.
@@ -234,12 +234,32 @@ def draw_oblique(size: tuple[int, int], patch: KneePatch | None, rng: np.random.
     if patch is None:
         narrow = draw_lateral((size[0], max(16, round(size[1] / 1.35))), rng)
         return resized(narrow, size)
-    film, scale = _squeezed_leg(size, patch, (float(rng.uniform(0.58, 0.74)), False), rng)
-    aside = float(rng.choice([-1.0, 1.0]))
+    # Condyles are nearly as deep as they are wide: a turned knee is little narrower where they part.
+    parted = rng.random() < 0.5
+    film, scale = _squeezed_leg(
+        size, patch, (float(rng.uniform(*((0.62, 0.86) if parted else (0.58, 0.74)))), False), rng
+    )
+    if parted:
+        film = _parted(film, scale, rng)
+    aside = float(rng.choice([-1.0, 1.0])) * (float(rng.uniform(0.14, 0.32)) if parted else 0.17)
     middle = ((size[0] - 1) / 2, (size[1] - 1) / 2)
-    knee = ellipse((middle[0] - 0.34 * scale, middle[1] + aside * 0.17 * scale), (0.29 * scale, 0.20 * scale))
+    knee = ellipse((middle[0] - 0.34 * scale, middle[1] + aside * scale), (0.29 * scale, 0.20 * scale))
     add_outline(film, [knee], Look(0.14, 0.05, 0.03 * scale + 0.5, 0.14 * scale + 0.5))
     return film
+
+
+def _parted(film: FloatImage, scale: float, rng: np.random.Generator) -> FloatImage:
+    """Front and back of the condyles seen beside each other; shafts are round and stay. The joint lies in the middle."""
+    apart = float(rng.uniform(0.08, 0.17)) * scale
+    rows, columns = film.shape
+    height = (np.arange(rows) - (rows - 1) / 2) / (0.55 * scale)
+    shift = apart * np.exp(-(height**2))[:, None]
+    front = float(rng.uniform(0.4, 0.6))
+    at = np.arange(columns)[None, :]
+    halves = [
+        np.take_along_axis(film, np.clip(np.rint(at + way * shift), 0, columns - 1).astype(int), 1) for way in (-1, 1)
+    ]
+    return np.asarray(front * halves[0] + (1 - front) * halves[1], dtype=np.float32)
 
 
 def squeezed_lateral(size: tuple[int, int], patch: KneePatch, rng: np.random.Generator) -> FloatImage:

@@ -57,11 +57,13 @@ class AddedLeg:
         patch_to_film: carries points of the patch onto the film.
         hip: centre of the femoral head on the film, (row, column); it may lie outside.
         width_px: plateau width in pixels, exactly.
+        metal: (rows, columns) float32 in [0, 1]: where metal lies on the film; None where none was drawn.
     """
 
     patch_to_film: Affine
     hip: tuple[float, float]
     width_px: float
+    metal: FloatImage | None = None
 
 
 def add_leg(film: FloatImage, patch: KneePatch, pose: KneePose, build: Build, rng: np.random.Generator) -> AddedLeg:
@@ -85,13 +87,22 @@ def add_leg(film: FloatImage, patch: KneePatch, pose: KneePose, build: Build, rn
     hip = add_upper_femur(pixels, leg, raster)
     if raster.reaches(ANKLE_Y - 0.2):
         add_foot(pixels, leg, raster, rng)
+    metal = None
     if pose.implant is not None:
+        bare = pixels.copy()
         draw_implant(pixels, pose.implant, leg, raster, rng)
+        metal = np.zeros_like(film)
+        _add(metal, _cover(pixels, bare), to_film)
     _add(film, pixels, to_film)
     placed = patch_to_raster(right, raster).then(to_film)
     if patch.side is Side.LEFT:
         placed = Affine.mirror(patch.pixels.shape[1]).then(placed)
-    return AddedLeg(placed, to_film.point(hip), raster.width_px)
+    return AddedLeg(placed, to_film.point(hip), raster.width_px, metal)
+
+
+def _cover(absorption: FloatImage, bare: FloatImage) -> FloatImage:
+    """Where metal lies, in [0, 1]: half of what it adds to bone is metal beyond doubt; cement adds less."""
+    return np.asarray(np.clip((absorption - bare - np.float32(0.15)) / np.float32(0.3), 0, 1), dtype=np.float32)
 
 
 def with_implant(patch: KneePatch, implant: Implant, rng: np.random.Generator) -> KneePatch:
@@ -130,8 +141,7 @@ def metal_on(patch: KneePatch, implant: Implant, rng: np.random.Generator) -> Me
     bare = np.clip(np.float32(BONE - gain * border.bone) + np.float32(gain) * right.pixels, 0, 1.1)
     absorption = bare.copy()
     draw_implant(absorption, implant, leg_lines(right, border, Build.drawn(rng), raster), raster, rng)
-    # Half of what metal adds to bone is metal beyond doubt; cement, which adds less, is not counted.
-    cover = np.clip((absorption - bare - np.float32(0.15)) / np.float32(0.3), 0, 1)
+    cover = _cover(absorption, bare)
     window = np.float32(rng.uniform(1.1, 1.6))
     pixels = np.clip(absorption / window, 0, 1)
     shown = KneePatch(pixels, Side.RIGHT, right.centre, right.plateau_width_px, patch.kl).as_side(patch.side)

@@ -159,6 +159,7 @@ class ComposedFilm:
         kind: what it shows.
         view: how the beam went.
         is_inverted: whether the grey values were turned round: bone is dark.
+        metal: (rows, columns) float32 in [0, 1]: where metal lies in or on the legs; None where there is none.
     """
 
     pixels: FloatImage
@@ -166,6 +167,7 @@ class ComposedFilm:
     kind: FilmKind
     view: View = View.OTHER
     is_inverted: bool = False
+    metal: FloatImage | None = None
 
     def inverted(self) -> ComposedFilm:
         """The film with its grey values turned round."""
@@ -196,24 +198,36 @@ def turned(film: ComposedFilm, turn: FilmTurn) -> ComposedFilm:
         film: stays as it is.
         turn: what to do.
     """
-    pixels, (rows, columns) = film.pixels, film.pixels.shape
+    rows, columns = film.pixels.shape
     move = Affine()
     if turn.tilt_degrees:
         move = Affine.turn(turn.tilt_degrees, ((rows - 1) / 2, (columns - 1) / 2))
-        pixels = warped(pixels, move, (rows, columns), fill=1.0 if film.is_inverted else 0.0)
     if turn.stretch != 1.0:
         height = max(1, round(rows * turn.stretch))
-        pixels = np.clip(resized(pixels, (height, columns)), 0, 1)
         move = move.then(Affine.scale(height / rows, 1.0))
         rows = height
     if turn.mirrored:
-        pixels, move = pixels[:, ::-1], move.then(Affine.mirror(columns))
+        move = move.then(Affine.mirror(columns))
     for _ in range(turn.quarter_turns % 4):
         # A point at (row, column) comes to (columns - 1 - column, row).
-        pixels, move = np.rot90(pixels), move.then(Affine(0.0, -1.0, columns - 1.0, 1.0, 0.0, 0.0))
+        move = move.then(Affine(0.0, -1.0, columns - 1.0, 1.0, 0.0, 0.0))
         rows, columns = columns, rows
+    pixels = _picture_turned(film.pixels, turn, fill=1.0 if film.is_inverted else 0.0)
+    metal = None if film.metal is None else _picture_turned(film.metal, turn)
     knees = tuple(_moved(knee, move, (rows, columns)) for knee in film.knees)
-    return replace(film, pixels=np.ascontiguousarray(pixels), knees=knees)
+    return replace(film, pixels=pixels, knees=knees, metal=metal)
+
+
+def _picture_turned(pixels: FloatImage, turn: FilmTurn, fill: float = 0.0) -> FloatImage:
+    rows, columns = pixels.shape
+    if turn.tilt_degrees:
+        about = Affine.turn(turn.tilt_degrees, ((rows - 1) / 2, (columns - 1) / 2))
+        pixels = warped(pixels, about, (rows, columns), fill=fill)
+    if turn.stretch != 1.0:
+        pixels = np.clip(resized(pixels, (max(1, round(rows * turn.stretch)), columns)), 0, 1)
+    if turn.mirrored:
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(np.rot90(pixels, turn.quarter_turns % 4))
 
 
 def _moved(knee: PlacedKnee, move: Affine, size: tuple[int, int]) -> PlacedKnee:

@@ -16,14 +16,17 @@ from kneeoa.training.export_finder import AGREEMENT
 from kneeoa.training.metal_network import MetalNetwork
 
 
-class _Score(nn.Module):
+_OUTPUTS = ("score", "middle")
+
+
+class _Scores(nn.Module):
     def __init__(self, network: MetalNetwork) -> None:
         super().__init__()
         self.network = network
 
-    def forward(self, views: torch.Tensor) -> torch.Tensor:
-        score: torch.Tensor = self.network(views).score
-        return score
+    def forward(self, views: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        outputs = self.network(views)
+        return outputs.score, outputs.middle
 
 
 def load_metal(path: Path) -> MetalNetwork:
@@ -41,18 +44,20 @@ def export_metal(network: MetalNetwork) -> bytes:
         network: trained; it is put into evaluation mode.
 
     Returns:
-        The file: input `views` (squares, 1, 288, 288) float32, output `score` (squares,) logits.
+        The file: input `views` (squares, 1, 288, 288) float32, outputs `score` and `middle`, each (squares,) logits.
 
     Raises:
         ReleaseError: torch and ONNX Runtime do not agree.
     """
     dynamic = {0: torch.export.Dim("squares", min=1, max=64)}
-    content = onnx_file(_Score(network), Inputs("views", (2, 1, SQUARE, SQUARE), dynamic), ["score"])
+    content = onnx_file(_Scores(network), Inputs("views", (2, 1, SQUARE, SQUARE), dynamic), list(_OUTPUTS))
     views = np.random.default_rng(0).standard_normal((3, 1, SQUARE, SQUARE)).astype(np.float32)
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     with torch.inference_mode():
-        ours = network(torch.from_numpy(views)).score.numpy()
-    worst = float(np.abs(ours - np.asarray(session.run(["score"], {"views": views})[0])).max())
+        outputs = network(torch.from_numpy(views))
+    ours = [getattr(outputs, name).numpy() for name in _OUTPUTS]
+    theirs = session.run(list(_OUTPUTS), {"views": views})
+    worst = float(np.abs(np.stack(ours) - np.stack(theirs)).max())
     if worst > AGREEMENT:
         raise ReleaseError(f"ONNX Runtime and torch differ by {worst:.2e} in the metal score: not released.")
     return content

@@ -35,7 +35,7 @@ KINDS: dict[FilmKind, float] = {
     FilmKind.CROP: 9,
     FilmKind.LATERAL: 7,
     FilmKind.SKYLINE: 1.5,
-    FilmKind.OBLIQUE: 6,
+    FilmKind.OBLIQUE: 10,
     FilmKind.FOOT: 1.5,
     FilmKind.ANKLE: 1.5,
     FilmKind.HAND: 1,

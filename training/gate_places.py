@@ -98,6 +98,7 @@ class Spot:
         region: what the finder says of it.
         shows: the side that the knee shows; unknown where there is no knee.
         seen_share: of the joint on the film.
+        along: what the metal network looks at, from `metal.squares_at`.
     """
 
     family: str
@@ -107,6 +108,7 @@ class Spot:
     region: KneeRegion
     shows: Side
     seen_share: float
+    along: tuple[FloatImage, ...]
 
     @property
     def side(self) -> float:
@@ -162,17 +164,17 @@ class Scout:
             embedding=np.concatenate([self._network.run(part).embedding for part in parts]),
             confidence=np.array([spot.region.confidence for spot in spots]),
             implant=np.array([spot.region.implant for spot in spots]),
-            metal=self._metals([spot.square for spot in spots], batch),
+            metal=self._metals([spot.along for spot in spots], batch // 2),
             side=np.array([spot.side for spot in spots], dtype=np.float64),
             seen_share=np.array([spot.seen_share for spot in spots]),
             features=np.stack([self._features(spot.region) for spot in spots]),
         )
 
-    def _metals(self, squares: Sequence[FloatImage], batch: int) -> npt.NDArray[np.float64]:
+    def _metals(self, knees: Sequence[Sequence[FloatImage]], batch: int) -> npt.NDArray[np.float64]:
         if self._metal is None:
-            return np.zeros(len(squares))
+            return np.zeros(len(knees))
         return np.concatenate(
-            [self._metal.run(squares[first : first + batch]) for first in range(0, len(squares), batch)]
+            [self._metal.at_knees(knees[first : first + batch]) for first in range(0, len(knees), batch)]
         )
 
     def _features(self, region: KneeRegion) -> npt.NDArray[np.float32]:

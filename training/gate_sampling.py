@@ -21,6 +21,7 @@ from kneeoa.datasets.film_truth import PlacedKnee, placed
 from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.model.crop import SQUARE, Square, canonical, cut_square, whole_film_square
 from kneeoa.model.localize import KneeRegion
+from kneeoa.model.metal import squares_at
 from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.training.gate_films import CUT_BELOW, REFUSED
@@ -196,14 +197,16 @@ def _spot(
 ) -> list[Spot]:
     square = crop_at(pixels, region)
     share = region.seen_share((pixels.shape[0], pixels.shape[1]))
-    return [] if square is None else [Spot(family, unit, surest, square, region, shows, share)]
+    if square is None:
+        return []
+    return [Spot(family, unit, surest, square, region, shows, share, tuple(squares_at(pixels, region.square)))]
 
 
 def _given_spot(family: str, unit: int, square: FloatImage, shows: Side) -> Spot:
     """A crop that was not found: the finder has nothing against it."""
     right = 1.0 if shows is Side.RIGHT else 0.0
     region = KneeRegion((0.0, 0.0), float(SQUARE), 0.0, 1.0, 0.0, right, 0.0)
-    return Spot(family, unit, True, square, region, shows, 1.0)
+    return Spot(family, unit, True, square, region, shows, 1.0, (square,))
 
 
 _SAMPLER: Sampler | None = None

@@ -15,6 +15,9 @@ _STAGES = 3
 _CHANNELS, _WIDTH = 40, 48
 _HIGHEST = 4
 """Cells whose mean is the score: a single hot cell may be noise, a wire crosses several."""
+_MIDDLE = slice(7, 29)
+"""Columns of cells that a leg's shafts cross, 0.37 plateau widths to either side of the axis: beyond them a square
+above or below the joint shows markers, rulers and the other leg."""
 
 
 class MetalOutputs(NamedTuple):
@@ -23,10 +26,12 @@ class MetalOutputs(NamedTuple):
     Attributes:
         heat: (squares, 36, 36) logits of metal in a cell.
         score: (squares,) logit of metal anywhere: mean of the four hottest cells.
+        middle: (squares,) likewise in the columns that a shaft crosses.
     """
 
     heat: torch.Tensor
     score: torch.Tensor
+    middle: torch.Tensor
 
 
 class MetalNetwork(nn.Module):
@@ -56,4 +61,8 @@ class MetalNetwork(nn.Module):
     def forward(self, views: torch.Tensor) -> MetalOutputs:
         """What is on views (squares, 1, 288, 288) float32 from `metal.metal_input`."""
         heat = self.head(self.stages(self.stem(views)))[:, 0]
-        return MetalOutputs(heat, heat.flatten(1).topk(_HIGHEST, dim=1).values.mean(dim=1))
+        return MetalOutputs(heat, _hottest(heat), _hottest(heat[:, :, _MIDDLE]))
+
+
+def _hottest(heat: torch.Tensor) -> torch.Tensor:
+    return heat.flatten(1).topk(_HIGHEST, dim=1).values.mean(dim=1)

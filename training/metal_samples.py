@@ -4,32 +4,43 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 
-from kneeoa.datasets.film_drawing import draw_film, draw_later
+from kneeoa.datasets.film_composer import compose_film
+from kneeoa.datasets.film_drawing import draw_later
 from kneeoa.datasets.film_implants import Implant
+from kneeoa.datasets.film_layout import draw_layout, film_size
 from kneeoa.datasets.film_limb import metal_on
 from kneeoa.datasets.film_marks import lead_letter, stamp
 from kneeoa.datasets.film_patch import KneePatch
 from kneeoa.datasets.film_texture import blurred
 from kneeoa.datasets.film_truth import ComposedFilm, FilmKind, PlacedKnee
 from kneeoa.model.crop import SQUARE, Square, cut_square
-from kneeoa.model.metal import metal_input
+from kneeoa.model.metal import ALONG, LEAST_ON_FILM, metal_input, moved_along, share_on_film
 from kneeoa.model.radiograph import FloatImage
 from kneeoa.training.gate_places import region_of
 from kneeoa.training.metal_network import CELL_PX
 
 CELLS = SQUARE // CELL_PX
-_KINDS = (FilmKind.SINGLE, FilmKind.BILATERAL, FilmKind.TWO_EXPOSURES, FilmKind.OTHER_LEG_CUT, FilmKind.CROP)
-_SURE = frozenset(Implant) - {Implant.WIRES, Implant.PLATE, Implant.NAIL}
-"""Metal that lies within the square; of a composed film nobody says where it was drawn."""
-_ON_CROP = 0.7
-"""Share of samples drawn on a crop, where the place of the metal is known, rather than on a film."""
+_KINDS = (
+    FilmKind.SINGLE,
+    FilmKind.SINGLE,
+    FilmKind.BILATERAL,
+    FilmKind.OTHER_LEG_CUT,
+    FilmKind.CROP,
+    FilmKind.LONG_LEG,
+)
+_ON_CROP = 0.5
+"""Share of samples drawn on a crop rather than on a film."""
+_ALONG = 0.6
+"""Share of a film's knees at which the square is moved up or down the leg, as `metal.squares_at` does."""
+_IMPLANTED = 0.45
+"""Share of a film's knees with metal."""
 _METAL = 0.5
 _COVERED, _TOUCHED = 0.22, 0.02
 """A cell that metal covers by so much shows it; one that it covers by less than the other does not."""
@@ -49,11 +60,13 @@ class MetalSample:
         view: (288, 288) float32 from `metal.metal_input`.
         cells: (36, 36) float32: 1 metal, 0 none, -1 not asked.
         metal: whether the square shows metal.
+        along: whether it lies above or below the joint, where only the middle is asked about.
     """
 
     view: FloatImage
     cells: npt.NDArray[np.float32]
     metal: bool
+    along: bool = False
 
 
 class MetalSamples(IterableDataset[MetalSample]):
@@ -84,9 +97,7 @@ def on_crop(patch: KneePatch, rng: np.random.Generator) -> MetalSample:
     """A framed knee, a little off, with metal or without."""
     cover, bare = np.zeros_like(patch.pixels), patch.pixels
     if rng.random() < _METAL:
-        kinds = tuple(Implant)
-        shares = np.array([_SHARES.get(kind, 1.0) for kind in kinds])
-        drawn = metal_on(patch, kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))], rng)
+        drawn = metal_on(patch, _some_metal(rng), rng)
         patch, cover, bare = drawn.patch, drawn.cover, drawn.bare
     n = patch.pixels.shape[0]
     row, column = (n - 1) / 2 + rng.normal(0, 0.04, 2) * n
@@ -107,29 +118,54 @@ def on_crop(patch: KneePatch, rng: np.random.Generator) -> MetalSample:
     return _mirrored(MetalSample(metal_input(pixels), cells, metal), rng)
 
 
+def _some_metal(rng: np.random.Generator) -> Implant:
+    kinds = tuple(Implant)
+    shares = np.array([_SHARES.get(kind, 1.0) for kind in kinds])
+    return kinds[int(rng.choice(len(kinds), p=shares / shares.sum()))]
+
+
 def _by_cell(square: FloatImage) -> FloatImage:
     """(288, 288) -> (36, 36) means."""
     return np.asarray(square.reshape(CELLS, CELL_PX, CELLS, CELL_PX).mean(axis=(1, 3)), dtype=np.float32)
 
 
 def on_film(patches: Sequence[KneePatch], rng: np.random.Generator) -> list[MetalSample]:
-    """The knees of a composed film: only whether there is metal is known, not where."""
+    """The knees of a composed film, each at its joint or a little above or below."""
     kind = _KINDS[int(rng.integers(len(_KINDS)))]
-    long_side = int(np.exp(rng.uniform(np.log(450), np.log(1400))))
-    film = draw_later(draw_film(kind, patches, long_side, rng, 0.3), rng)
+    shortest, longest = (1000, 1700) if kind is FilmKind.LONG_LEG else (450, 1400)
+    size = film_size(kind, int(np.exp(rng.uniform(np.log(shortest), np.log(longest)))), rng)
+    layout = draw_layout(kind, size, rng, 0.0)
+    knees = tuple(
+        (side, replace(pose, implant=_some_metal(rng) if rng.random() < _IMPLANTED else None))
+        for side, pose in layout.knees
+    )
+    some = [patches[int(i)] for i in rng.integers(0, len(patches), len(knees))]
+    film = draw_later(compose_film(replace(layout, knees=knees), some, rng), rng)
     return [sample for knee in film.knees if (sample := _at(film, knee, rng)) is not None]
 
 
 def _at(film: ComposedFilm, knee: PlacedKnee, rng: np.random.Generator) -> MetalSample | None:
-    if knee.visible_fraction < 0.8 or (knee.implant is not None and knee.implant not in _SURE):
+    if knee.visible_fraction < 0.8:
         return None
     place = region_of(knee).square
+    along = rng.random() < _ALONG
+    if along:
+        place = moved_along(place, float(rng.choice([-1.0, 1.0])) * float(rng.normal(ALONG, 0.08)))
     off = rng.normal(0, 0.03, 2) * place.size
     size, turn = place.size * float(rng.uniform(0.93, 1.08)), place.angle_degrees + float(rng.normal(0, 3))
-    square = cut_square(film.pixels, Square(place.centre_row + off[0], place.centre_column + off[1], size, turn))
-    metal = knee.implant is not None
-    cells = np.full((CELLS, CELLS), -1.0 if metal else 0.0, dtype=np.float32)
-    return _mirrored(MetalSample(metal_input(_disturbed(square, rng)), cells, metal), rng)
+    place = Square(place.centre_row + off[0], place.centre_column + off[1], size, turn)
+    if share_on_film(place, (film.pixels.shape[0], film.pixels.shape[1])) < LEAST_ON_FILM:
+        return None
+    square = cut_square(film.pixels, place)
+    cells = np.zeros((CELLS, CELLS), dtype=np.float32)
+    if film.metal is not None:
+        shown = _by_cell(cut_square(film.metal, place))
+        cells = np.where(shown > _COVERED, 1.0, np.where(shown < _TOUCHED, 0.0, -1.0)).astype(np.float32)
+    shows = int((cells == 1).sum())
+    if 0 < shows < _LEAST_CELLS or (shows == 0 and (cells < 0).any()):
+        # Too little to be asked about.
+        return None
+    return _mirrored(MetalSample(metal_input(_disturbed(square, rng)), cells, shows > 0, along), rng)
 
 
 def _marked(square: FloatImage, cells: npt.NDArray[np.float32], rng: np.random.Generator) -> FloatImage:
@@ -173,4 +209,4 @@ def _mirrored(sample: MetalSample, rng: np.random.Generator) -> MetalSample:
     if rng.random() < 0.5:
         return sample
     view, cells = (np.ascontiguousarray(of[:, ::-1]) for of in (sample.view, sample.cells))
-    return MetalSample(view, cells, sample.metal)
+    return MetalSample(view, cells, sample.metal, sample.along)

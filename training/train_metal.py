@@ -38,6 +38,7 @@ class MetalBatch:
     views: torch.Tensor
     cells: torch.Tensor
     metal: torch.Tensor
+    along: torch.Tensor
 
 
 def collate(samples: Sequence[MetalSample]) -> MetalBatch:
@@ -46,6 +47,7 @@ def collate(samples: Sequence[MetalSample]) -> MetalBatch:
         views=torch.from_numpy(np.stack([sample.view for sample in samples])[:, None]),
         cells=torch.from_numpy(np.stack([sample.cells for sample in samples])),
         metal=torch.tensor([float(sample.metal) for sample in samples]),
+        along=torch.tensor([sample.along for sample in samples]),
     )
 
 
@@ -54,7 +56,8 @@ def metal_loss(network: MetalNetwork, batch: MetalBatch) -> dict[str, torch.Tens
     with fast_autocast():
         outputs = network(batch.views.to(memory_format=torch.channels_last))
     truth = batch.metal * 0.98 + 0.01
-    found = {"score": functional.binary_cross_entropy_with_logits(outputs.score.float(), truth)}
+    score = torch.where(batch.along, outputs.middle, outputs.score).float()
+    found = {"score": functional.binary_cross_entropy_with_logits(score, truth)}
     asked = batch.cells >= 0
     if asked.any():
         each = functional.binary_cross_entropy_with_logits(outputs.heat.float()[asked], batch.cells[asked])
