@@ -249,7 +249,7 @@ def draw_oblique(size: tuple[int, int], patch: KneePatch | None, rng: np.random.
 
 
 def _parted(film: FloatImage, scale: float, rng: np.random.Generator) -> FloatImage:
-    """Front and back of the condyles seen beside each other; shafts are round and stay. The joint lies in the middle."""
+    """Front and back of the condyles seen beside each other; shafts are round and stay. The joint is in the middle."""
     apart = float(rng.uniform(0.08, 0.17)) * scale
     rows, columns = film.shape
     height = (np.arange(rows) - (rows - 1) / 2) / (0.55 * scale)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from kneeoa.model.grades import Box
@@ -91,12 +92,11 @@ def cut_square(pixels: FloatImage, square: Square) -> FloatImage:
     if square.size < 2 or right <= 0 or bottom <= 0 or left >= columns or top >= rows:
         msg = f"a square of {square.size:.1f} pixels does not lie on a film of {rows} x {columns}"
         raise ValueError(msg)
-    pad = int(np.ceil(max(0.0, -left, -top, right - columns, bottom - rows)))
-    if pad:
-        pixels = np.pad(pixels, pad, mode="edge")
-        left, top, right, bottom = left + pad, top + pad, right + pad, bottom + pad
     size = round(SQUARE * (1 + 2 * margin / square.size))
-    image = Image.fromarray(np.ascontiguousarray(pixels))
+    # Pillow copies what it is given: of a whole film ten times what the square needs.
+    part, (first_row, first_column) = _part(pixels, (top, left, bottom, right), size)
+    left, top, right, bottom = left - first_column, top - first_row, right - first_column, bottom - first_row
+    image = Image.fromarray(part)
     picture = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, right, bottom))
     if turned:
         picture = picture.rotate(-square.angle_degrees, Image.Resampling.BICUBIC)
@@ -104,6 +104,26 @@ def cut_square(pixels: FloatImage, square: Square) -> FloatImage:
         picture = picture.crop((edge, edge, edge + SQUARE, edge + SQUARE))
     # Bicubic overshoots at sharp edges; the frame stays in [0, 1].
     return np.clip(np.asarray(picture, dtype=np.float32), 0.0, 1.0)
+
+
+def _part(pixels: FloatImage, box: tuple[float, float, float, float], size: int) -> tuple[FloatImage, tuple[int, int]]:
+    """What a box (top, left, bottom, right) of a film is resampled from, and the place of its first pixel.
+
+    As far as the box reaches beyond the film, and no farther, the film's edge is repeated.
+    """
+    top, left, bottom, right = box
+    beyond = int(np.ceil(max(0.0, -left, -top, right - pixels.shape[1], bottom - pixels.shape[0])))
+    lines: list[npt.NDArray[np.intp]] = []
+    for low, high, length in ((top, bottom, pixels.shape[0]), (left, right, pixels.shape[1])):
+        # A bicubic filter reaches two of its own pixels to either side.
+        reach = 2 * max(1.0, (high - low) / size) + 1
+        first = max(-beyond, int(np.floor(low - reach)))
+        lines.append(np.arange(first, min(length + beyond, int(np.ceil(high + reach)))))
+    start = int(lines[0][0]), int(lines[1][0])
+    if beyond:
+        inside = [np.clip(line, 0, length - 1) for line, length in zip(lines, pixels.shape, strict=True)]
+        return pixels[np.ix_(*inside)], start
+    return np.ascontiguousarray(pixels[start[0] : lines[0][-1] + 1, start[1] : lines[1][-1] + 1]), start
 
 
 def canonical(square: FloatImage, side: Side) -> FloatImage:

@@ -6,6 +6,7 @@ Points are (row, column) in pixels; the centre of the top-left pixel is (0, 0).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,10 +76,20 @@ def whole_view(film: FloatImage, long_side: int = WHOLE_PX) -> View:
         film: (rows, columns) float32 in [0, 1].
         long_side: of the view, before padding.
     """
-    rows, columns = film.shape
+    return whole_views(film, (long_side,))[0]
+
+
+def whole_views(film: FloatImage, long_sides: Sequence[int] = (WHOLE_PX, SMALL_PX)) -> list[View]:
+    """`whole_view` in several sizes; the film is handed to the resampler once."""
+    picture = Image.fromarray(np.ascontiguousarray(film))
+    return [_whole(picture, long_side) for long_side in long_sides]
+
+
+def _whole(picture: Image.Image, long_side: int) -> View:
+    columns, rows = picture.size
     share = long_side / max(rows, columns)
     size = (max(1, round(rows * share)), max(1, round(columns * share)))
-    small = _resized(film, size)
+    small = _picture_resized(picture, size)
     padded = [-(-n // STRIDE) * STRIDE for n in size]
     top, left = (padded[0] - size[0]) // 2, (padded[1] - size[1]) // 2
     around = ((top, padded[0] - size[0] - top), (left, padded[1] - size[1] - left))
@@ -123,10 +134,13 @@ def close_view(film: FloatImage, centre: tuple[float, float], plateau_px: float,
 
 
 def _resized(film: FloatImage, size: tuple[int, int]) -> FloatImage:
-    if film.shape == size:
-        return film
-    picture = Image.fromarray(np.ascontiguousarray(film))
-    shrinks = size[0] <= film.shape[0] and size[1] <= film.shape[1]
+    return film if film.shape == size else _picture_resized(Image.fromarray(np.ascontiguousarray(film)), size)
+
+
+def _picture_resized(picture: Image.Image, size: tuple[int, int]) -> FloatImage:
+    if picture.size == size[::-1]:
+        return np.asarray(picture, dtype=np.float32)
+    shrinks = size[0] <= picture.size[1] and size[1] <= picture.size[0]
     how = Image.Resampling.BOX if shrinks else Image.Resampling.BILINEAR
     return np.asarray(picture.resize((size[1], size[0]), how), dtype=np.float32)
 

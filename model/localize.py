@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.model.crop import JOINT_BELOW_MIDDLE, PLATEAU_FRACTION, Square
-from kneeoa.model.film_views import SMALL_PX, WHOLE_PX, View, close_view, whole_view
+from kneeoa.model.film_views import View, close_view, whole_views
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderScores, FinderSession
 from kneeoa.model.radiograph import FloatImage
 
@@ -110,8 +110,7 @@ def find_knees(film: FloatImage, finder: FinderSession) -> list[KneeRegion]:
         Regions by falling confidence; none where there is no frontal knee.
     """
     peaks: list[_Peak] = []
-    for long_side in (WHOLE_PX, SMALL_PX):
-        whole = whole_view(film, long_side)
+    for whole in whole_views(film):
         peaks += _peaks(whole, finder.run([whole]), 0)
     candidates: list[_Peak] = []
     for peak in sorted(peaks, key=lambda p: -p.heat):

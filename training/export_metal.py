@@ -15,7 +15,6 @@ from kneeoa.model.export import Inputs, onnx_file
 from kneeoa.training.export_finder import AGREEMENT
 from kneeoa.training.metal_network import MetalNetwork
 
-
 _OUTPUTS = ("score", "middle")
 
 

@@ -14,7 +14,7 @@ from kneeoa.model.crop import Square, canonical, cut_square, network_input
 from kneeoa.model.film_views import close_view, whole_view
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderSession
 from kneeoa.model.localize import KneeRegion, find_knees
-from kneeoa.model.metal import MetalSession
+from kneeoa.model.metal import MetalSession, squares_at
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.model.release import FinderThresholds
 from kneeoa.model.session import NetworkSession
@@ -225,6 +225,31 @@ def crop_at(film: FloatImage, region: KneeRegion) -> FloatImage | None:
     """The canonical (288, 288) square of a region, its side as the finder says; None where it lies beside the film."""
     side = Side.RIGHT if region.right >= 0.5 else Side.LEFT
     return crop_of(film, region.square, side)
+
+
+def spot_at(
+    family: str,
+    unit: int,
+    film: FloatImage,
+    region: KneeRegion,
+    shows: Side = Side.UNKNOWN,
+    surest: bool = True,
+) -> list[Spot]:
+    """A place on a film as the networks look at it; none where it lies beside the film.
+
+    Args:
+        family: see `Places`, likewise `unit` and `surest`.
+        unit: of the family.
+        film: (rows, columns) float32 in [0, 1].
+        region: what the finder says of the place.
+        shows: the side that the knee there shows; unknown where there is no knee.
+        surest: the finder's surest of its unit.
+    """
+    square = crop_at(film, region)
+    if square is None:
+        return []
+    share = region.seen_share((film.shape[0], film.shape[1]))
+    return [Spot(family, unit, surest, square, region, shows, share, tuple(squares_at(film, region.square)))]
 
 
 def crop_of(film: FloatImage, square: Square, side: Side) -> FloatImage | None:

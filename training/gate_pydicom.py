@@ -16,8 +16,7 @@ from pydicom.data.data_manager import DATA_ROOT
 from pydicom.errors import InvalidDicomError
 
 from kneeoa.model.grader import KneeGrader
-from kneeoa.model.radiograph import Side
-from kneeoa.training.gate_places import Places, Scout, Spot, crop_at, join
+from kneeoa.training.gate_places import Places, Scout, Spot, join, spot_at
 
 PYDICOM = "pydicom_objects"
 _FRAMES = 3
@@ -85,10 +84,7 @@ def pydicom_places(scout: Scout) -> Places:
     for unit, picture in enumerate(picture for path in bundled_objects() for picture in pictures(path)):
         film = picture.astype(np.float32) / np.float32(255)
         for i, region in enumerate(scout.regions(film)):
-            square = crop_at(film, region)
-            if square is not None:
-                share = region.seen_share((film.shape[0], film.shape[1]))
-                spots.append(Spot(PYDICOM, unit, i == 0, square, region, Side.UNKNOWN, share))
+            spots += spot_at(PYDICOM, unit, film, region, surest=i == 0)
         if len(spots) > 64:
             parts.append(scout.places(spots))
             spots = []

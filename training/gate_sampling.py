@@ -21,7 +21,6 @@ from kneeoa.datasets.film_truth import PlacedKnee, placed
 from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.model.crop import SQUARE, Square, canonical, cut_square, whole_film_square
 from kneeoa.model.localize import KneeRegion
-from kneeoa.model.metal import squares_at
 from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.training.gate_films import CUT_BELOW, REFUSED
@@ -32,11 +31,11 @@ from kneeoa.training.gate_places import (
     Places,
     Scout,
     Spot,
-    crop_at,
     crop_of,
     join,
     nearest,
     region_of,
+    spot_at,
 )
 from kneeoa.training.judge_finder import draw_judged
 
@@ -154,7 +153,7 @@ class Sampler:
                 spots += self._at_knee(family, 10 * i + k, film.pixels, knee, regions)
         false = [region for region in regions if not any(_may_be(region, knee) for knee in film.knees)]
         for k, region in enumerate(false):
-            spots += _spot(FALSE, 10 * i, film.pixels, region, surest=k == 0)
+            spots += spot_at(FALSE, 10 * i, film.pixels, region, surest=k == 0)
         return spots
 
     @staticmethod
@@ -162,7 +161,7 @@ class Sampler:
         family: str, unit: int, pixels: FloatImage, knee: PlacedKnee, regions: Sequence[KneeRegion]
     ) -> list[Spot]:
         region = nearest(knee, regions) or region_of(knee)
-        return _spot(family, unit, pixels, region, shows=knee.looks_like)
+        return spot_at(family, unit, pixels, region, shows=knee.looks_like)
 
     def _refused(self, family: str, i: int, seed: int) -> list[Spot]:
         rng = np.random.default_rng([seed, 7, sorted(REFUSED).index(family), i])
@@ -178,28 +177,13 @@ class Sampler:
             regions = [r for r in regions if math.dist(r.centre, centre) < reach] or [region_of(exhibit.knee)]
         spots: list[Spot] = []
         for region in regions:
-            spots += _spot(family, i, exhibit.pixels, region, surest=not spots)
+            spots += spot_at(family, i, exhibit.pixels, region, surest=not spots)
         return spots
 
 
 def _may_be(region: KneeRegion, knee: PlacedKnee) -> bool:
     within = NEAR if knee.visible_fraction >= CUT_BELOW else NEAR_CUT
     return math.dist(region.centre, knee.centre) < within * knee.plateau_width_px
-
-
-def _spot(
-    family: str,
-    unit: int,
-    pixels: FloatImage,
-    region: KneeRegion,
-    shows: Side = Side.UNKNOWN,
-    surest: bool = True,
-) -> list[Spot]:
-    square = crop_at(pixels, region)
-    share = region.seen_share((pixels.shape[0], pixels.shape[1]))
-    if square is None:
-        return []
-    return [Spot(family, unit, surest, square, region, shows, share, tuple(squares_at(pixels, region.square)))]
 
 
 def _given_spot(family: str, unit: int, square: FloatImage, shows: Side) -> Spot:

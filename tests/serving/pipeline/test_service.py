@@ -6,6 +6,7 @@ import asyncio
 import io
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
 
 import pytest
 from tests.serving.pipeline.many_films import with_other_patient, with_other_pixels, write_films
@@ -178,11 +179,15 @@ def test_urgent_films_are_graded_first(service: KneeService, grading: ScriptedGr
     wait_for(lambda: len(grading.order) == 2)
     late = [send(service, films[2], 9), send(service, films[3], 5), send(service, films[4], 1)]
     wait_for(lambda: service._work.pending() == 5)
+    first, grading.open = grading.open, Event()
+    first.set()
+    # Two are worked on at once: the two most urgent begin together, in either order, and are held up likewise, so that
+    # the third cannot begin while one of them is still on its way.
+    wait_for(lambda: len(grading.order) == 4)
+    assert set(grading.order[:2]) == set(held)
+    assert set(grading.order[2:]) == set(late[1:])
     grading.open.set()
     settle(service)
-    assert set(grading.order[:2]) == set(held)
-    # Two are worked on at once: the two most urgent begin together, in either order.
-    assert set(grading.order[2:4]) == set(late[1:])
     assert grading.order[4:] == late[:1]
 
 
@@ -303,7 +308,7 @@ def test_work_of_another_version_is_finished_by_the_next_one(
         settle(service)
         assert [len(service.results(film_id)) for film_id in ids] == [1] * 5
         assert [event.kind for event in events(service)].count("result") == 5
-        assert service._work.pending() == 0
+        wait_for(lambda: service._work.pending() == 0)  # a workflow ends after its result is there
 
 
 def test_the_list_of_studies_is_filtered_sorted_and_paged(service: KneeService, films: list[Path]) -> None:
