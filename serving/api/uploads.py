@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from starlette.requests import ClientDisconnect
 
 from kneeoa.serving.api.problems import Problem
 from kneeoa.serving.settings import LimitSettings
-from kneeoa.serving.store.database import StoreError
+from kneeoa.serving.store.originals import named_failures
 
 RAW_TYPES = frozenset({"application/dicom", "application/octet-stream", "image/png", "image/jpeg"})
 """Media types of one film as the whole body."""
@@ -77,7 +77,7 @@ async def received_films(request: Request, folder: Path, limits: LimitSettings) 
         raise Problem(415, "unsupported_media_type", f"Send {FORM} or one of: {listed}.")
     place: Path | None = None
     try:
-        with _named_failures():
+        with named_failures():
             place = await to_thread.run_sync(_made_place, folder)
             whole = media_type in RAW_TYPES
             sink: _Whole | _Parts = _Whole(place, limits) if whole else _Parts(place, limits, boundary)
@@ -90,14 +90,6 @@ async def received_films(request: Request, folder: Path, limits: LimitSettings) 
         if place is not None:
             with CancelScope(shield=True):  # also of a client that has gone
                 await to_thread.run_sync(partial(shutil.rmtree, place, ignore_errors=True))
-
-
-@contextlib.contextmanager
-def _named_failures() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StoreError("disk", f"The film cannot be kept: {error.strerror}. Send it again later.") from None
 
 
 def _made_place(folder: Path) -> Path:

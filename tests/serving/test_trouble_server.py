@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.serving.server import Server
+from tests.serving.server import ROOT, Server
 from tests.serving.test_kill_server import small_films
 
 from kneeoa.serving.store.database import SQLITE_NAME
@@ -28,6 +29,23 @@ def test_a_data_folder_that_cannot_be_written_is_told_in_words(tmp_path: Path) -
     assert done.returncode not in {0, 1}
     assert "The data folder cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_full_disk_is_an_answer_too_and_all_films_are_taken_when_there_is_room(tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    mount = 'mount -t tmpfs -o size=40m none "$1" && shift && exec "$@"'
+    fill = [sys.executable, "-m", "tests.serving.full_disk", str(tmp_path / "disk")]
+    done = subprocess.run(
+        ["unshare", "-m", "sh", "-c", mount, "sh", str(tmp_path / "disk"), *fill],
+        capture_output=True,
+        text=True,
+        timeout=500,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "recovered" in done.stdout
 
 
 def test_a_locked_database_is_an_answer_with_a_time_to_come_back_and_the_film_is_taken_then(server: Server) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,15 +10,19 @@ import onnxruntime
 import pytest
 import torch
 
+from kneeoa.datasets.film_composer import compose_film
 from kneeoa.datasets.film_implants import Implant
+from kneeoa.datasets.film_layout import draw_layout
 from kneeoa.datasets.film_limb import metal_on
 from kneeoa.datasets.film_patch import KneePatch
+from kneeoa.datasets.film_truth import FilmKind, FilmTurn, turned
 from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.datasets.known_metal import knees_with_metal, without_metal
 from kneeoa.datasets.phantom import PhantomSpec, make_phantom
+from kneeoa.model.crop import Square, cut_square
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.localize import KneeRegion
-from kneeoa.model.metal import MetalSession, metal_input, with_metal
+from kneeoa.model.metal import MetalSession, metal_input, moved_along, share_on_film, squares_at, with_metal
 from kneeoa.model.radiograph import Side
 from kneeoa.model.release import FINDER, METAL, load_release
 from kneeoa.training import metal_samples, train_metal
@@ -58,6 +63,62 @@ def test_samples_show_both_answers_and_ask_only_where_the_truth_is_known(patches
         assert sample.cells.shape == (CELLS, CELLS)
         assert set(np.unique(sample.cells)) <= {-1.0, 0.0, 1.0}
         assert sample.metal or not (sample.cells == 1).any()
+
+
+def test_where_metal_lies_is_known_on_films_that_were_turned(patches: list[KneePatch]) -> None:
+    rng = np.random.default_rng(5)
+    layout = draw_layout(FilmKind.SINGLE, (500, 400), rng, 0.0)
+    side, pose = layout.knees[0]
+    bare = compose_film(replace(layout, collimation=None), patches[:1], np.random.default_rng(6))
+    assert bare.metal is None
+    knees = ((side, replace(pose, implant=Implant.TOTAL)),)
+    film = compose_film(replace(layout, knees=knees, collimation=None), patches[:1], np.random.default_rng(6))
+    after = turned(film, FilmTurn(tilt_degrees=12, mirrored=True, quarter_turns=1, stretch=1.1))
+    for one in (film, after, after.inverted()):
+        assert one.metal is not None
+        assert one.metal.shape == one.pixels.shape
+        assert 0.01 < float((one.metal > 0.5).mean()) < 0.4
+        grey = np.float32(1) - one.pixels if one.is_inverted else one.pixels
+        assert float(grey[one.metal > 0.9].mean()) > float(grey[one.metal < 0.01].mean()) + 0.3
+        (knee,) = one.knees
+        rows, columns = np.nonzero(one.metal > 0.5)
+        apart = np.hypot(rows.mean() - knee.centre[0], columns.mean() - knee.centre[1])
+        assert apart < 0.35 * knee.plateau_width_px
+
+
+def test_squares_lie_along_the_leg_as_far_as_the_film_reaches() -> None:
+    film = np.random.default_rng(0).random((900, 500), dtype=np.float32)
+    assert len(squares_at(film, Square(450, 250, 200))) == 3
+    assert len(squares_at(film, Square(100, 250, 200))) == 2
+    assert len(squares_at(film, Square(450, 250, 200), along=False)) == 1
+    lying = moved_along(Square(450, 250, 200, 90.0), -0.5)
+    # Of a leg turned counter-clockwise by a quarter, up is to the left.
+    assert (lying.centre_row, lying.centre_column) == pytest.approx((450, 150))
+    assert share_on_film(Square(0, 100, 100), (400, 400)) == pytest.approx(0.505)
+    assert share_on_film(Square(-80, 100, 100), (400, 400)) == 0
+
+
+def test_metal_beside_the_leg_counts_at_the_joint_alone() -> None:
+    network = MetalNetwork().eval()
+    heat = torch.full((1, 36, 36), -5.0)
+    heat[0, :3, :4] = 5.0
+    with torch.inference_mode():
+        network.stem, network.stages, network.head = (torch.nn.Sequential() for _ in range(3))  # the cells are given
+        outputs = network(heat[:, None])
+    assert float(outputs.score) == 5.0
+    assert float(outputs.middle) == -5.0
+
+
+def test_a_knee_bears_metal_when_one_of_its_squares_shows_it(patches: list[KneePatch]) -> None:
+    session = MetalSession(export_metal(MetalNetwork()), "cpu", 1)
+    assert session.looks_along
+    knee = cut_square(patches[0].pixels, Square(130, 130, 260))
+    other = cut_square(patches[1].pixels, Square(100, 130, 200))
+    # An untrained network's scores are anything; the knee's is the highest of what counts.
+    alone, both = session.at_knees([[knee], [knee, other]])
+    assert alone == pytest.approx(session.run([knee])[0], abs=1e-6)
+    assert both >= alone
+    assert session.at_knees([[knee, other], [knee]]) == pytest.approx([both, alone], abs=1e-6)
 
 
 def test_nobody_is_asked_about_metal_that_white_bone_hides(
