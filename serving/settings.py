@@ -10,9 +10,9 @@ import os
 from collections.abc import Mapping
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from kneeoa.model.errors import ConfigError
@@ -126,11 +126,27 @@ class PacsPeer(_Section):
         ae_title: its Application Entity title.
         host: name or address.
         port: TCP port.
+        tls: whether it is spoken to over TLS, by `PacsSettings.tls`.
     """
 
     ae_title: str = Field(min_length=1, max_length=16)
     host: str = Field(min_length=1)
     port: int = Field(ge=1, le=65535)
+    tls: bool = False
+
+
+class TlsSettings(_Section):
+    """Certificates of the DICOM node; each a PEM file.
+
+    Attributes:
+        certificate: its own, with what leads to its authority.
+        key: of the certificate, without a passphrase.
+        authorities: whose certificates peers and destinations must have.
+    """
+
+    certificate: Path
+    key: Path
+    authorities: Path
 
 
 class AllowedPeer(_Section):
@@ -161,6 +177,7 @@ class PacsSettings(_Section):
         destinations: where every result goes.
         associations: most at once; each may hold one film in memory.
         seconds: the longest silence of a peer.
+        tls: certificates; with them the Storage SCP takes nobody who has none.
     """
 
     ae_title: str = Field(default="KNEEOA", min_length=1, max_length=16)
@@ -170,6 +187,13 @@ class PacsSettings(_Section):
     destinations: tuple[PacsPeer, ...] = ()
     associations: int = Field(default=10, ge=1, le=1000)
     seconds: float = Field(default=30.0, gt=0)
+    tls: TlsSettings | None = None
+
+    @model_validator(mode="after")
+    def _has_certificates(self) -> Self:
+        if self.tls is None and any(peer.tls for peer in self.destinations):
+            raise ValueError("a destination with tls needs the node's own certificate, key and authorities (pacs.tls)")
+        return self
 
 
 def default_data_folder() -> Path:

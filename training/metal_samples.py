@@ -12,7 +12,7 @@ from PIL import Image
 from torch.utils.data import IterableDataset, get_worker_info
 
 from kneeoa.datasets.film_composer import compose_film
-from kneeoa.datasets.film_drawing import draw_later
+from kneeoa.datasets.film_drawing import draw_film, draw_later
 from kneeoa.datasets.film_implants import Implant
 from kneeoa.datasets.film_layout import draw_layout, film_size
 from kneeoa.datasets.film_limb import metal_on
@@ -31,15 +31,18 @@ _KINDS = (
     FilmKind.SINGLE,
     FilmKind.SINGLE,
     FilmKind.BILATERAL,
+    FilmKind.BILATERAL,
     FilmKind.OTHER_LEG_CUT,
     FilmKind.CROP,
+    FilmKind.STRIP,
     FilmKind.LONG_LEG,
+    FilmKind.TWO_EXPOSURES,
 )
-_ON_CROP = 0.5
+_ON_CROP = 0.3
 """Share of samples drawn on a crop rather than on a film."""
 _ALONG = 0.6
 """Share of a film's knees at which the square is moved up or down the leg, as `metal.squares_at` does."""
-_IMPLANTED = 0.45
+_IMPLANTED = 0.35
 """Share of a film's knees with metal."""
 _METAL = 0.5
 _COVERED, _TOUCHED = 0.22, 0.02
@@ -133,15 +136,21 @@ def on_film(patches: Sequence[KneePatch], rng: np.random.Generator) -> list[Meta
     """The knees of a composed film, each at its joint or a little above or below."""
     kind = _KINDS[int(rng.integers(len(_KINDS)))]
     shortest, longest = (1000, 1700) if kind is FilmKind.LONG_LEG else (450, 1400)
-    size = film_size(kind, int(np.exp(rng.uniform(np.log(shortest), np.log(longest)))), rng)
-    layout = draw_layout(kind, size, rng, 0.0)
+    long_side = int(np.exp(rng.uniform(np.log(shortest), np.log(longest))))
+    film = draw_later(_with_metal(kind, long_side, patches, rng), rng)
+    return [sample for knee in film.knees if (sample := _at(film, knee, rng)) is not None]
+
+
+def _with_metal(kind: FilmKind, long_side: int, patches: Sequence[KneePatch], rng: np.random.Generator) -> ComposedFilm:
+    if kind is FilmKind.TWO_EXPOSURES:
+        return draw_film(kind, patches, long_side, rng, _IMPLANTED)
+    layout = draw_layout(kind, film_size(kind, long_side, rng), rng, 0.0)
     knees = tuple(
         (side, replace(pose, implant=_some_metal(rng) if rng.random() < _IMPLANTED else None))
         for side, pose in layout.knees
     )
     some = [patches[int(i)] for i in rng.integers(0, len(patches), len(knees))]
-    film = draw_later(compose_film(replace(layout, knees=knees), some, rng), rng)
-    return [sample for knee in film.knees if (sample := _at(film, knee, rng)) is not None]
+    return compose_film(replace(layout, knees=knees), some, rng)
 
 
 def _at(film: ComposedFilm, knee: PlacedKnee, rng: np.random.Generator) -> MetalSample | None:

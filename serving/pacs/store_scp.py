@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Sequence
 from io import BytesIO
+from threading import Thread
 from typing import Protocol
 
 import structlog
@@ -26,6 +27,7 @@ from pynetdicom.transport import ThreadedAssociationServer
 from kneeoa.model.dicom_codecs import COMPRESSED
 from kneeoa.model.dicom_header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, read_header
 from kneeoa.model.errors import ConfigError, FilmError
+from kneeoa.serving.pacs.tls import PatientServer, server_context
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
 from kneeoa.serving.results.result_object import CAPTURE_SERIES, MANUFACTURER, SR_SERIES
@@ -64,7 +66,7 @@ class StorageScp:
         settings: the `pacs` section.
 
     Raises:
-        ConfigError: the address is not loopback and nobody is named who may send.
+        ConfigError: the address is not loopback and nobody is named who may send, or a certificate cannot be used.
     """
 
     def __init__(self, settings: PacsSettings) -> None:
@@ -74,6 +76,7 @@ class StorageScp:
                 "and addresses (KNEEOA_PACS__ALLOWED_PEERS), or listen on 127.0.0.1."
             )
         self._settings = settings
+        self._tls = None if settings.tls is None else server_context(settings.tls, settings.seconds)
         self._server: ThreadedAssociationServer | None = None
         self._receive: Receive | None = None
         self._ae = AE(settings.ae_title)
@@ -105,12 +108,20 @@ class StorageScp:
         ]
         address = (self._settings.host, self._settings.port or 0)
         try:
-            self._server = self._ae.start_server(address, block=False, evt_handlers=handlers)  # type: ignore[arg-type]  # typed for handlers with arguments
+            server = self._ae.make_server(
+                address,
+                evt_handlers=handlers,  # type: ignore[arg-type]  # typed for handlers with arguments
+                ssl_context=self._tls,
+                server_class=PatientServer,
+            )
         except OSError as error:
             raise ConfigError(
                 f"The Storage SCP cannot listen on {address[0]}, port {address[1]}: {error.strerror}. Choose another "
                 "(KNEEOA_PACS__HOST, KNEEOA_PACS__PORT), or end what listens there."
             ) from error
+        self._server = server
+        self._ae._servers.append(server)  # noqa: SLF001 - as `start_server` does, which takes no class of server
+        Thread(target=server.serve_forever, name="kneeoa-storage-scp", daemon=True).start()
 
     def stop(self) -> None:
         """Ends associations and stops listening."""

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from io import BytesIO
+from ssl import SSLContext
 
 from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from kneeoa.serving.pacs.tls import client_context
 from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.settings import PacsPeer, PacsSettings
 
@@ -28,11 +30,15 @@ class DicomDestination:
         peer: where.
         own: who we are.
         objects: gives the DICOM files of a result; none where there is nothing to send.
+
+    Raises:
+        ConfigError: a certificate cannot be used.
     """
 
     def __init__(self, peer: PacsPeer, own: PacsSettings, objects: Callable[[str], list[bytes]]) -> None:
         self.name = f"dicom:{peer.ae_title}"
         self._peer, self._own, self._objects = peer, own, objects
+        self._tls = _tls(peer, own)
 
     def deliver(self, result_id: str) -> str:
         """See `Destination.deliver`: "sent" when every object was answered as stored, "nothing_to_send" of a picture.
@@ -43,7 +49,7 @@ class DicomDestination:
         objects = self._objects(result_id)
         if not objects:
             return "nothing_to_send"
-        with _Open(self._peer, self._own, RESULT_CLASSES) as association:
+        with _Open(self._peer, self._own, RESULT_CLASSES, self._tls) as association:
             for content in objects:
                 self._send(association, content)
         return "sent"
@@ -64,23 +70,29 @@ def echo(peer: PacsPeer, own: PacsSettings) -> None:
     """C-ECHO.
 
     Raises:
+        ConfigError: a certificate cannot be used.
         DeliveryError: there is no answer, or not a good one.
     """
-    with _Open(peer, own, (_VERIFICATION,)) as association:
+    with _Open(peer, own, (_VERIFICATION,), _tls(peer, own)) as association:
         if association.send_c_echo().get("Status") != 0:
             raise DeliveryError("destination_refused", f"{peer.ae_title} answered C-ECHO with a failure.")
+
+
+def _tls(peer: PacsPeer, own: PacsSettings) -> SSLContext | None:
+    return client_context(own.tls) if peer.tls and own.tls is not None else None
 
 
 class _Open:
     """An association, released at the end."""
 
-    def __init__(self, peer: PacsPeer, own: PacsSettings, classes: tuple[str, ...]) -> None:
+    def __init__(self, peer: PacsPeer, own: PacsSettings, classes: tuple[str, ...], tls: SSLContext | None) -> None:
         ae = AE(own.ae_title)
         ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = own.seconds
         for uid in classes:
             ae.add_requested_context(uid, ExplicitVRLittleEndian)
         self._name = peer.ae_title
-        self._association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title)
+        shown = None if tls is None else (tls, peer.host)
+        self._association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, tls_args=shown)
 
     def __enter__(self) -> Association:
         if not self._association.is_established:
