@@ -234,14 +234,14 @@ def draw_oblique(size: tuple[int, int], patch: KneePatch | None, rng: np.random.
     if patch is None:
         narrow = draw_lateral((size[0], max(16, round(size[1] / 1.35))), rng)
         return resized(narrow, size)
-    # Condyles are nearly as deep as they are wide: a turned knee is little narrower where they part.
+    # Condyles are nearly as deep as they are wide: a knee turned by 45 degrees is little narrower where they part, and its
+    # kneecap, half a plateau's width before them, lies a third of one aside.
     parted = rng.random() < 0.5
-    film, scale = _squeezed_leg(
-        size, patch, (float(rng.uniform(*((0.62, 0.86) if parted else (0.58, 0.74)))), False), rng
-    )
+    share = float(rng.uniform(*((0.62, 0.80) if parted else (0.58, 0.74))))
+    film, scale = _squeezed_leg(size, patch, (share, False), rng)
     if parted:
         film = _parted(film, scale, rng)
-    aside = float(rng.choice([-1.0, 1.0])) * (float(rng.uniform(0.14, 0.32)) if parted else 0.17)
+    aside = float(rng.choice([-1.0, 1.0])) * (float(rng.uniform(0.24, 0.36)) if parted else 0.17)
     middle = ((size[0] - 1) / 2, (size[1] - 1) / 2)
     knee = ellipse((middle[0] - 0.34 * scale, middle[1] + aside * scale), (0.29 * scale, 0.20 * scale))
     add_outline(film, [knee], Look(0.14, 0.05, 0.03 * scale + 0.5, 0.14 * scale + 0.5))
@@ -250,7 +250,7 @@ def draw_oblique(size: tuple[int, int], patch: KneePatch | None, rng: np.random.
 
 def _parted(film: FloatImage, scale: float, rng: np.random.Generator) -> FloatImage:
     """Front and back of the condyles seen beside each other; shafts are round and stay. The joint is in the middle."""
-    apart = float(rng.uniform(0.08, 0.17)) * scale
+    apart = float(rng.uniform(0.12, 0.20)) * scale
     rows, columns = film.shape
     height = (np.arange(rows) - (rows - 1) / 2) / (0.55 * scale)
     shift = apart * np.exp(-(height**2))[:, None]
