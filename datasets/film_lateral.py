@@ -234,8 +234,8 @@ def draw_oblique(size: tuple[int, int], patch: KneePatch | None, rng: np.random.
     if patch is None:
         narrow = draw_lateral((size[0], max(16, round(size[1] / 1.35))), rng)
         return resized(narrow, size)
-    # Condyles are nearly as deep as they are wide: a knee turned by 45 degrees is little narrower where they part, and its
-    # kneecap, half a plateau's width before them, lies a third of one aside.
+    # Condyles are nearly as deep as they are wide: a knee turned by 45 degrees is little narrower where they part, and
+    # its kneecap, half a plateau's width before them, lies a third of one aside.
     parted = rng.random() < 0.5
     share = float(rng.uniform(*((0.62, 0.80) if parted else (0.58, 0.74))))
     film, scale = _squeezed_leg(size, patch, (share, False), rng)
