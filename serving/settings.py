@@ -12,7 +12,7 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, IPvAnyNetwork, SecretStr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from kneeoa.model.errors import ConfigError
@@ -135,6 +135,38 @@ class PacsPeer(_Section):
     tls: bool = False
 
 
+class StowPeer(_Section):
+    """A DICOMweb server that results go to.
+
+    Attributes:
+        name: what lists and dead letters call it.
+        url: its root, to which `/studies` is added; http only on loopback, or where nothing secret is sent and
+            `in_clear` says so.
+        token: for `Authorization: Bearer`, or None.
+        user, password: for basic authentication, or None.
+        authorities: PEM file of those that sign its certificate; None are the system's own.
+        in_clear: films' results may travel without TLS.
+    """
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")
+    url: HttpUrl
+    token: SecretStr | None = None
+    user: str | None = None
+    password: SecretStr | None = None
+    authorities: Path | None = None
+    in_clear: bool = False
+
+    @model_validator(mode="after")
+    def _keeps_secrets(self) -> Self:
+        if self.url.username or self.url.password:
+            raise ValueError("the URL has a password: give user and password by themselves")
+        if self.url.scheme == "https" or self.url.host in LOOPBACK:
+            return self
+        if self.token is not None or self.password is not None or not self.in_clear:
+            raise ValueError("results would travel in clear: use https, or say in_clear and send no secret")
+        return self
+
+
 class TlsSettings(_Section):
     """Certificates of the DICOM node; each a PEM file.
 
@@ -174,7 +206,8 @@ class PacsSettings(_Section):
         host: address of the Storage SCP; any but loopback needs `allowed_peers`.
         port: of the Storage SCP; None has none.
         allowed_peers: who may send, by title and address together.
-        destinations: where every result goes.
+        destinations: where every result goes by C-STORE.
+        stow: where every result goes by STOW-RS.
         associations: most at once; each may hold one film in memory.
         seconds: the longest silence of a peer.
         tls: certificates; with them the Storage SCP takes nobody who has none.
@@ -185,6 +218,7 @@ class PacsSettings(_Section):
     port: int | None = Field(default=None, ge=0, le=65535)
     allowed_peers: tuple[AllowedPeer, ...] = ()
     destinations: tuple[PacsPeer, ...] = ()
+    stow: tuple[StowPeer, ...] = ()
     associations: int = Field(default=10, ge=1, le=1000)
     seconds: float = Field(default=30.0, gt=0)
     tls: TlsSettings | None = None

@@ -41,6 +41,11 @@ class PacsNode:
             from kneeoa.serving.pacs.store_scu import DicomDestination
 
             self.destinations = tuple(DicomDestination(peer, own, self._objects) for peer in own.destinations)
+        if own.stow:
+            from kneeoa.serving.pacs.stow_scu import StowDestination
+
+            web = tuple(StowDestination(peer, self._objects, own.seconds) for peer in own.stow)
+            self.destinations = (*self.destinations, *web)
         if own.port is not None:
             from kneeoa.serving.pacs.store_scp import StorageScp
 
