@@ -201,6 +201,14 @@ class JointSpaceMeter:
             tibia_edge=shown(x, edges.curves.tibia[::-1]),
         )
 
+    def edges(self, band: FloatImage) -> Curves:
+        """Both edges in a band that was cut somewhere else; for teaching.
+
+        Args:
+            band: (BAND_ROWS, BAND_COLUMNS) float32 from `joint_band.cut_band`.
+        """
+        return self._edges(band).curves
+
     def _placed(self, knee: FloatImage) -> tuple[JointPlace, float, Unmeasured | None]:
         """Where the plateau lies, how badly the landmarks agree in % of it, and why that will not do."""
         (heat,) = self._place.run(["heat"], {"crops": place_input(knee)[None, None]})

@@ -161,7 +161,7 @@ class JointRun(AveragedRun):
     def __init__(self, kind: str, steps: int, seed: int = 0, begin: Path | None = None) -> None:
         torch.manual_seed(seed)
         network = PlaceNetwork() if kind == "place" else TraceNetwork()
-        self.still = begin is not None and begin_with(network, begin)
+        self.still = begin is not None and (begin_with(network, begin) or _multiplied_in(network))
         network.to(memory_format=torch.channels_last)
         self.loss: Callable[[torch.nn.Module, Batch], torch.Tensor] = place_loss if kind == "place" else trace_loss
         rate = PEAK_RATE if begin is None else FURTHER_RATE
@@ -179,6 +179,12 @@ class JointRun(AveragedRun):
         torch.autograd.backward(loss)
         self.advance()
         return {"loss": float(loss.detach())}
+
+
+def _multiplied_in(network: torch.nn.Module) -> bool:
+    """Whether a run that began with a release's weights left these: its normalisations have no mean of their own."""
+    means = [module.running_mean for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    return all(mean is not None and not bool(mean.any()) for mean in means)
 
 
 @dataclass(frozen=True, slots=True)
