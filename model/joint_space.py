@@ -46,6 +46,8 @@ _MOST_MISFIT = 6.0
 _LEAST_SEEN = 0.2
 """Least share of a landmark's heat that must lie round its maximum."""
 _TOUCH_COLUMNS = 1
+_TOUCH_APART = 0.02
+"""Distance of the edges in plateau widths, 1.5 mm, from which on no column touches, whatever its logit says."""
 _FLAT = 0.004
 """Spread of grey values round the joint below which there is nothing to see; a step of 8 bits is 0.004."""
 
@@ -201,6 +203,14 @@ class JointSpaceMeter:
             tibia_edge=shown(x, edges.curves.tibia[::-1]),
         )
 
+    def edges(self, band: FloatImage) -> Curves:
+        """Both edges in a band that was cut somewhere else; for teaching.
+
+        Args:
+            band: (BAND_ROWS, BAND_COLUMNS) float32 from `joint_band.cut_band`.
+        """
+        return self._edges(band).curves
+
     def _placed(self, knee: FloatImage) -> tuple[JointPlace, float, Unmeasured | None]:
         """Where the plateau lies, how badly the landmarks agree in % of it, and why that will not do."""
         (heat,) = self._place.run(["heat"], {"crops": place_input(knee)[None, None]})
@@ -245,7 +255,7 @@ class JointSpaceMeter:
             spread += (np.exp(score) * (cells - at) ** 2).sum(axis=0)
         low = row_down(np.maximum(curves[0], curves[1]))[::-1]
         made = Curves(x, row_down(np.minimum(curves[0], curves[1]))[::-1], low)
-        return _Edges(made, (np.asarray(touch)[0] > _TOUCH)[::-1], spread[::-1])
+        return _Edges(made, touching_columns(np.asarray(touch)[0][::-1], made), spread[::-1])
 
     def _compartment(
         self,
@@ -282,6 +292,16 @@ class JointSpaceMeter:
             femur_at=(float(femur_at[0]), float(femur_at[1])),
             tibia_at=(float(tibia_at[0]), float(tibia_at[1])),
         )
+
+
+def touching_columns(logits: FloatImage, curves: Curves) -> npt.NDArray[np.bool_]:
+    """Where the bones touch: the network says so, and the edges that it drew do not contradict it.
+
+    Args:
+        logits: (points,) of contact.
+        curves: both edges at the same points.
+    """
+    return (logits > _TOUCH) & (curves.tibia - curves.femur < _TOUCH_APART)
 
 
 def _checked(crop: FloatImage, scale: float | None) -> FloatImage:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,11 @@ def write_labels(data: Path, atlas: Atlas, path: Path) -> None:
     arrays = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
     listed = np.array(atlas.excluded_sha256)
     np.savez(path, allow_pickle=False, names=atlas.names, held=atlas.held, excluded_sha256=listed, **arrays)
+
+
+def save_labels(labels: JointLabels, path: Path) -> None:
+    """Writes labels, for `read_labels`."""
+    np.savez(path, allow_pickle=False, **{name: np.asarray(value) for name, value in asdict(labels).items()})
 
 
 def read_labels(path: Path) -> JointLabels:

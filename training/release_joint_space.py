@@ -215,7 +215,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("base", help="name or folder of the release to add to")
     parser.add_argument("data", type=Path, nargs="?")
-    parser.add_argument("--place", type=Path, help="place.pt or last.pt of a run")
+    parser.add_argument("--place", type=Path, help="place.pt or last.pt of a run, or the .onnx of a part")
     parser.add_argument("--trace", type=Path, help="likewise of the tracing network")
     parser.add_argument("--held-labels", type=Path, help="from `python -m kneeoa.training.joint_labels`")
     parser.add_argument("--exclude-subjects", type=Path, help="text file, one subject a line; no fit without it")
@@ -242,7 +242,11 @@ def main() -> None:
     if None in needed:
         parser.error("a fit needs DATA, --place, --trace, --held-labels and --exclude-subjects")
     runs = (("place", asked.place), ("trace", asked.trace))
-    networks = [export_joint(load_joint_network(path, kind)) for kind, path in runs]
+    # A network of an earlier part is taken as it is, byte for byte.
+    networks = [
+        path.read_bytes() if path.suffix == ".onnx" else export_joint(load_joint_network(path, kind))
+        for kind, path in runs
+    ]
     excluded = read_subjects(asked.exclude_subjects)
     pair = (networks[0], networks[1])
     settings, seen = fit_settings(pair, asked.data, read_labels(asked.held_labels), excluded)

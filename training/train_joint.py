@@ -1,5 +1,8 @@
 """Trains a joint-space network: `python -m kneeoa.training.train_joint place|trace DATA LABELS PHANTOMS --out RUN`.
 
+With `--outlines FOLDER` the drawn curves stand in the place of the traced ones, and their knees come more often; with
+`--from FILE` the run begins with the weights of a run or of a release.
+
 A bare ignite Engine, as for the finder. `last.pt` lets a killed run go on; the moving average at its end is taken.
 """
 
@@ -7,7 +10,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -17,17 +21,24 @@ from ignite.engine import Engine
 from torch.nn import functional
 
 from kneeoa.datasets.grade_folders import read_grade_folders
-from kneeoa.model.joint_band import JointPlace, column_x
+from kneeoa.model.joint_band import Floats, JointPlace, column_x
 from kneeoa.training.averaged_run import AveragedRun, finish_run
+from kneeoa.training.joint_corrections import Correction, corrected, corrections
 from kneeoa.training.joint_labels import STRONG, JointLabels, load_canonical, read_labels
 from kneeoa.training.joint_networks import CELL_ROWS, PlaceNetwork, TraceNetwork, expected_places
+from kneeoa.training.joint_outlines import read_outlines
 from kneeoa.training.joint_phantoms import TeachingPhantoms, read_phantoms
-from kneeoa.training.joint_samples import TeachingKnee, place_sample, relevelled, touching, trace_sample
+from kneeoa.training.joint_samples import LANDMARK_X, TeachingKnee, place_sample, relevelled, touching, trace_sample
 from kneeoa.training.joint_tracer import COLUMNS
+from kneeoa.training.released_weights import begin_with
 
 BATCH = 16
 PEAK_RATE = 3e-3
+FURTHER_RATE = 6e-4
+"""Highest rate of a run that begins with trained weights."""
 PHANTOM_SHARE = 0.3
+DRAWN_SHARE = 0.3
+"""Of a batch that knees with an outline have, where there are any."""
 _BLUR_CELLS = 0.7
 """Truth is a Gaussian of this deviation, 0.2 mm: tracings are not surer than that."""
 _CELLS = 2.0
@@ -36,19 +47,35 @@ logger = logging.getLogger(__name__)
 Batch: TypeAlias = tuple[torch.Tensor, ...]
 
 
-def teaching_knees(data: Path, labels: JointLabels) -> list[TeachingKnee]:
-    """The fitting knees of labels, each with its pixels; compartments that were traced weakly teach nothing."""
+def teaching_knees(
+    data: Path, labels: JointLabels, drawn: Mapping[int, Correction] | None = None
+) -> tuple[list[TeachingKnee], list[TeachingKnee]]:
+    """The fitting knees of labels, each with its pixels: traced ones, and those with an outline.
+
+    Compartments that were traced weakly teach nothing, nor do those of an outlined knee that nobody drew.
+    """
+    outlines = drawn or {}
+    curves = corrected(labels, outlines)
     known = {knee.path.name: knee for knee in read_grade_folders(data, ("train",))}
-    found = []
+    traced: list[TeachingKnee] = []
+    outlined: list[TeachingKnee] = []
     for i in np.flatnonzero(~labels.held).tolist():
         strong = labels.strength[i] >= STRONG
-        if not strong.any():
+        weight = _column_weight() * np.where(column_x(COLUMNS) < 0.5, strong[0], strong[1])
+        if i in outlines:
+            weight = _column_weight() * outlines[i].drawn
+        if not weight.any():
             continue
         pixels = np.round(load_canonical(known[str(labels.names[i])]) * 255).astype(np.uint8)
-        weight = _column_weight() * np.where(column_x(COLUMNS) < 0.5, strong[0], strong[1])
-        knee = TeachingKnee(pixels, labels.place(i), labels.femur[i], labels.tibia[i], weight, exact=False)
-        found.append(relevelled(knee) if strong.all() else knee)
-    return found
+        knee = TeachingKnee(pixels, labels.place(i), curves.femur[i], curves.tibia[i], weight, exact=False)
+        (outlined if i in outlines else traced).append(relevelled(knee) if _both_known(weight) else knee)
+    return traced, outlined
+
+
+def _both_known(weight: Floats) -> bool:
+    """Whether the floor is known on both halves of the plateau, where its level is told."""
+    x = column_x(COLUMNS)
+    return all(bool((weight[np.abs(x - at) < 0.05] > 0).all()) for at in LANDMARK_X[2:])
 
 
 def teaching_phantoms(phantoms: TeachingPhantoms) -> list[TeachingKnee]:
@@ -128,18 +155,24 @@ class JointRun(AveragedRun):
         kind: "place" or "trace".
         steps: in all.
         seed: of the initial weights.
+        begin: weights to begin with instead, see `released_weights.begin_with`.
     """
 
-    def __init__(self, kind: str, steps: int, seed: int = 0) -> None:
+    def __init__(self, kind: str, steps: int, seed: int = 0, begin: Path | None = None) -> None:
         torch.manual_seed(seed)
-        network = (PlaceNetwork() if kind == "place" else TraceNetwork()).to(memory_format=torch.channels_last)
+        network = PlaceNetwork() if kind == "place" else TraceNetwork()
+        self.still = begin is not None and (begin_with(network, begin) or _multiplied_in(network))
+        network.to(memory_format=torch.channels_last)
         self.loss: Callable[[torch.nn.Module, Batch], torch.Tensor] = place_loss if kind == "place" else trace_loss
-        optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=0.01)
+        rate = PEAK_RATE if begin is None else FURTHER_RATE
+        optimiser = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=0.01)
         super().__init__(network, optimiser, steps, warm=60)
 
     def step(self, _engine: Engine, batch: Batch) -> dict[str, float]:
         """One optimiser step; its loss."""
         self.network.train()
+        if self.still:
+            self.hold_statistics()
         self.optimiser.zero_grad()
         pictures = batch[0].to(memory_format=torch.channels_last)
         loss = self.loss(self.network, (pictures, *batch[1:]))
@@ -148,36 +181,56 @@ class JointRun(AveragedRun):
         return {"loss": float(loss.detach())}
 
 
-def train_joint(
-    kind: str, knees: Sequence[TeachingKnee], phantoms: Sequence[TeachingKnee], out: Path, steps: int
-) -> Path:
+def _multiplied_in(network: torch.nn.Module) -> bool:
+    """Whether a run that began with a release's weights left these: its normalisations have no mean of their own."""
+    means = [module.running_mean for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    return all(mean is not None and not bool(mean.any()) for mean in means)
+
+
+@dataclass(frozen=True, slots=True)
+class Teachers:
+    """What a batch is drawn from.
+
+    Attributes:
+        knees: traced ones; of those that place both compartments are clear.
+        phantoms: likewise.
+        outlined: knees that somebody drew on; may be empty.
+    """
+
+    knees: Sequence[TeachingKnee]
+    phantoms: Sequence[TeachingKnee]
+    outlined: Sequence[TeachingKnee] = ()
+
+
+def train_joint(kind: str, teachers: Teachers, out: Path, steps: int, begin: Path | None = None) -> Path:
     """Trains, and goes on where a killed run stopped.
 
     Args:
         kind: "place" or "trace".
-        knees: traced knees; both compartments of those that place are clear.
-        phantoms: likewise.
+        teachers: what it learns from.
         out: folder of the run.
         steps: in all, each of `BATCH` knees.
+        begin: weights to begin with; None for random ones.
 
     Returns:
         The file with the moving average, `<kind>.pt`.
     """
-    run = JointRun(kind, steps)
+    run = JointRun(kind, steps, begin=begin)
     return finish_run(
         run,
         run.step,
-        lambda done: _batches(kind, knees, phantoms, np.random.default_rng([done, kind == "place"])),
+        lambda done: _batches(kind, teachers, np.random.default_rng([done, kind == "place"])),
         out / f"{kind}.pt",
     )
 
 
-def _batches(
-    kind: str, knees: Sequence[TeachingKnee], phantoms: Sequence[TeachingKnee], rng: np.random.Generator
-) -> Iterator[Batch]:
+def _batches(kind: str, teachers: Teachers, rng: np.random.Generator) -> Iterator[Batch]:
     made = place_batch if kind == "place" else trace_batch
+    drawn = DRAWN_SHARE if teachers.outlined else 0.0
+    shares = (PHANTOM_SHARE, drawn, 1 - PHANTOM_SHARE - drawn)
+    sources = (teachers.phantoms, teachers.outlined, teachers.knees)
     while True:
-        pools = [phantoms if rng.random() < PHANTOM_SHARE else knees for _ in range(BATCH)]
+        pools = [sources[i] for i in rng.choice(len(sources), BATCH, p=shares)]
         yield made([pool[int(rng.integers(len(pool)))] for pool in pools], rng)
 
 
@@ -191,13 +244,19 @@ def main() -> None:
     parser.add_argument("phantoms", type=Path, help="from `python -m kneeoa.training.joint_phantoms`")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--outlines", type=Path, help="folder of outlines, such as datasets/outlines; tracing only")
+    parser.add_argument("--from", dest="begin", type=Path, help="place.pt or trace.pt of a run, or the .onnx of a part")
     asked = parser.parse_args()
-    knees = teaching_knees(asked.data, read_labels(asked.labels))
+    if asked.kind == "place" and asked.outlines is not None:
+        parser.error("outlines tell edges, not places: give --outlines with trace")
+    labels = read_labels(asked.labels)
+    drawn = corrections(labels, read_outlines(asked.outlines)) if asked.outlines is not None else {}
+    knees, outlined = teaching_knees(asked.data, labels, drawn)
     if asked.kind == "place":
         knees = [knee for knee in knees if bool((knee.weight > 0).all())]
-    phantoms = teaching_phantoms(read_phantoms(asked.phantoms))
-    logger.info("%d knees, %d phantoms", len(knees), len(phantoms))
-    logger.info("%s", train_joint(asked.kind, knees, phantoms, asked.out, asked.steps))
+    teachers = Teachers(knees, teaching_phantoms(read_phantoms(asked.phantoms)), outlined)
+    logger.info("%d knees, %d phantoms, %d outlined", len(knees), len(teachers.phantoms), len(outlined))
+    logger.info("%s", train_joint(asked.kind, teachers, asked.out, asked.steps, asked.begin))
 
 
 if __name__ == "__main__":

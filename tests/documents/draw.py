@@ -17,14 +17,17 @@ from PIL import Image
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.documents.joint_pictures import joint_montage
 from tests.documents.page_pictures import draw_page
 from tests.documents.refusal_films import FILMS, codes_of, graded
 from tests.documents.road import road_picture
 
 from kneeoa.model.dicom import read_radiograph
 from kneeoa.model.grader import KneeGrader
+from kneeoa.model.release import DEFAULT_RELEASE
 from kneeoa.serving.results.film_picture import film_picture
 from kneeoa.serving.results.overlay import save_overlay
+from kneeoa.training.evaluate_joint_space import load_meter
 
 ROOT = Path(__file__).parents[2]
 IMAGES = ROOT / "docs" / "images"
@@ -72,6 +75,7 @@ def main() -> None:
         draw_refusals(grader, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         draw_page(Path(folder), IMAGES)
+    joint_montage(load_meter(DEFAULT_RELEASE)[0]).save(IMAGES / "joint-space-phantoms.png", optimize=True)
     subprocess.run([sys.executable, str(ROOT / "tests" / "test_docs.py")], check=True)
 
 

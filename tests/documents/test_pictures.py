@@ -12,12 +12,15 @@ import numpy as np
 import pytest
 from PIL import Image
 from tests.documents.draw import REFUSALS, ROOT, demo_commands
+from tests.documents.joint_pictures import PHANTOMS, joint_montage
 from tests.documents.refusal_films import FILMS, PicturedFilm, codes_of, graded
 from tests.documents.road import road_picture
 
 from kneeoa.model.dicom import read_radiograph
 from kneeoa.model.errors import READ_ERRORS, ReasonCode
 from kneeoa.model.grader import KneeGrader
+from kneeoa.model.release import DEFAULT_RELEASE
+from kneeoa.training.evaluate_joint_space import load_meter
 
 PAGE = (ROOT / "docs" / "refusals.md").read_text(encoding="utf-8")
 MOST_BYTES = 1_500_000
@@ -100,3 +103,19 @@ def test_committed_pictures_of_the_demo_are_those_of_today(demo: Path, grader: K
             difference = np.abs(np.asarray(committed.convert("RGB"), dtype=float) - np.asarray(picture))
         # Other machines round differently; another release frames the knees elsewhere.
         assert difference.mean() < 1, "run: python tests/documents/draw.py"
+
+
+def test_captions_of_joint_spaces_stand_above_the_pictures_and_fit() -> None:
+    montage = np.asarray(joint_montage(load_meter(DEFAULT_RELEASE)[0]))
+    grey = (montage == montage[..., :1]).all(axis=2)
+    # The edges' blue and green begin below every caption, whose letters are black on white.
+    coloured = np.flatnonzero(~grey.all(axis=1))
+    gaps = np.flatnonzero(np.diff(coloured) > 40)
+    assert len(gaps) == len(PHANTOMS) // 2 - 1
+    strip = montage[:50]
+    assert grey[:50].all()
+    written = np.flatnonzero((strip < 128).any(axis=(0, 2)))
+    assert (np.diff(written) > 100).sum() == 1
+    assert written.max() < montage.shape[1] - 4
+    with Image.open(ROOT / "docs" / "images" / "joint-space-phantoms.png") as drawn:
+        assert drawn.size == montage.shape[1::-1]

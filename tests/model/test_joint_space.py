@@ -10,8 +10,8 @@ import pytest
 from kneeoa.datasets.phantom import Phantom, PhantomSpec, make_phantom
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.joint_release import meter_of
-from kneeoa.model.joint_space import JointSpace, JointSpaceError, JointSpaceMeter
-from kneeoa.model.joint_widths import fixed_places
+from kneeoa.model.joint_space import JointSpace, JointSpaceError, JointSpaceMeter, touching_columns
+from kneeoa.model.joint_widths import Curves, fixed_places
 from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph, Side, SideSource, SpacingOrigin
 from kneeoa.model.release import DEFAULT_RELEASE, Release, load_release
 from kneeoa.training.joint_phantoms import true_minima_mm
@@ -192,3 +192,10 @@ def test_release_without_a_joint_space_part_grades_without_it(release: Release) 
     report = grader.grade(film)
     assert report.knees[0].kl is not None
     assert report.knees[0].joint_space is None
+
+
+def test_bones_whose_edges_lie_apart_do_not_touch() -> None:
+    x = np.linspace(0, 1, 4)
+    curves = Curves(x, np.full(4, -0.05), np.array([-0.05, -0.045, 0.02, -0.049]))
+    logits = np.array([3.0, 3.0, 3.0, -3.0], np.float32)
+    assert touching_columns(logits, curves).tolist() == [True, True, False, False]

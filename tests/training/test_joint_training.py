@@ -33,7 +33,7 @@ from kneeoa.training.joint_phantoms import (
 from kneeoa.training.joint_samples import narrowed_band, place_sample, relevelled, touching, trace_sample, with_rim
 from kneeoa.training.joint_tracer import COLUMNS, trace
 from kneeoa.training.release_joint_space import Judged, fit_quality, kl0_reference
-from kneeoa.training.train_joint import teaching_phantoms, train_joint
+from kneeoa.training.train_joint import Teachers, teaching_phantoms, train_joint
 
 
 @pytest.fixture(scope="module")
@@ -120,9 +120,10 @@ def test_expected_places_are_those_of_the_peaks() -> None:
 @pytest.mark.parametrize("kind", ["place", "trace"])
 def test_killed_run_goes_on_where_it_stopped(kind: str, phantoms: TeachingPhantoms, tmp_path: Path) -> None:
     knees = teaching_phantoms(phantoms)
-    train_joint(kind, knees, knees, tmp_path, 2)
+    teachers = Teachers(knees, knees, knees[:1])
+    train_joint(kind, teachers, tmp_path, 2)
     assert torch.load(tmp_path / LAST, weights_only=True)["step"] == 2
-    done = train_joint(kind, knees, knees, tmp_path, 3)
+    done = train_joint(kind, teachers, tmp_path, 3)
     assert torch.load(tmp_path / LAST, weights_only=True)["step"] == 3
     assert done.name == f"{kind}.pt"
 
