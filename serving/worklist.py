@@ -81,7 +81,7 @@ def worklist_row(study: StudyRow, corrections: int) -> WorklistRow:
     refused = [of["refusal"] for film in films for of in (film, *_objects(film.get("knees"))) if of.get("refusal")]
     found = [knee for film in films for knee in _objects(film.get("knees")) if knee.get("refusal")]
     graded = {knee.get("side") for knee in knees}
-    sides = [str(knee["side"]) for knee in found if knee.get("side") not in graded]
+    sides = [str(knee["side"]) for knee in found if knee.get("side") not in {None, *graded}]
     codes = [str(refusal["code"]) for refusal in refused if isinstance(refusal, dict)]
     return WorklistRow(
         study_uid=study.study_uid,

@@ -24,7 +24,7 @@ export function studyView(uid, go, release) {
   const stages = [];
   const area = element("div", { class: "stages" });
   const side = element("aside", { class: "panel", "aria-label": "What was found", tabindex: "0" });
-  const films = element("div", { class: "films", role: "group", "aria-label": "Films of this study" });
+  const films = element("div", { class: "films", role: "group", hidden: true, "aria-label": "Films of this study" });
   const toggles = LAYERS.map(([name, text, key]) => button(text, () => toggle(name), { key, "aria-pressed": state.layers[name], "data-layer": name }));
   const invert = button("Invert", () => { state.invert = !state.invert; state.changed(); }, { key: "i", "aria-pressed": "false" });
   const tool = button("Window", () => { state.tool = state.tool === "window" ? "pan" : "window"; state.changed(); }, { key: "v", title: "Drag sets window and level, as the right button does", "aria-pressed": "false" });
