@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -136,7 +137,7 @@ def test_what_is_installed_serves_from_a_tree_that_it_cannot_write(place: Path) 
     finally:
         service.terminate()
         status = service.wait(60)
-    assert status == 0
+    assert status in {0, -signal.SIGTERM}, "it ended by itself, or was killed"
     assert {path: path.lstat().st_mtime_ns for path in prefix.rglob("*")} == before
     assert not belonging_to(SERVES, data)
 
