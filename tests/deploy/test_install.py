@@ -21,7 +21,6 @@ from tests.serving.server import RELATED, related, until
 from kneeoa.datasets.phantom import PhantomSpec, write_phantom
 from kneeoa.model.radiograph import Side
 
-pytestmark = pytest.mark.soak
 ROOT = Path(__file__).parents[2]
 INSTALLS, SERVES = 64_001, 64_002
 """Two users that own nothing: who installs cannot write the data, who serves cannot write what is installed."""
@@ -35,6 +34,7 @@ PYTHONS = (str(Path(sys.executable).resolve()), "/usr/local/bin/python3", "/usr/
 PATIENCE_SECONDS = 120.0
 
 
+@pytest.mark.soak
 def test_the_script_installs_into_an_empty_place_and_again(tmp_path: Path) -> None:
     prefix, data = tmp_path / "opt", tmp_path / "data"
     command = ["bash", str(ROOT / "deploy/install.sh"), "--prefix", str(prefix), "--data", str(data)]
@@ -96,6 +96,7 @@ def belonging_to(user: int, under: Path) -> list[str]:
     return found.splitlines()
 
 
+@pytest.mark.timeout(900)  # a minute alone on the machine, most of it pip's
 def test_what_is_installed_serves_from_a_tree_that_it_cannot_write(place: Path) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, to be two others")
