@@ -26,7 +26,7 @@ PINS := pyproject.toml constraints.txt
 # pip would say so too, but only after a page of other text.
 VERSION_CHECK := 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("KneeOA needs Python 3.11 to 3.13; name one, such as: make PYTHON=python3.12 demo")'
 
-.PHONY: help demo test check docs bench bench-service soak wheel train serve clean
+.PHONY: help demo test check docs bench bench-service bench-page soak wheel train serve clean
 
 help: ## list these jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -58,6 +58,9 @@ bench: $(STAMP) ## measure films by transfer syntax and size, and the start of t
 bench-service: $(STAMP) ## load a real service, hold it against grading in process, into bench/: BENCH_ARGS="--films 5000" as a soak
 	$(BIN)/python tests/benchmarks/service_load.py bench/service.json $(BENCH_ARGS)
 	$(BIN)/python tests/benchmarks/service_plot.py bench/service.json bench/service.png
+
+bench-page: $(STAMP) ## measure the page in Chromium on an idle machine: first view, long worklist, size, layout shift
+	$(BIN)/python tests/benchmarks/page.py bench/page.json $(BENCH_ARGS)
 
 soak: $(STAMP) ## the long tests
 	$(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)

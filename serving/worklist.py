@@ -43,6 +43,7 @@ class WorklistRow:
         knees: one a side, R before L.
         flags: of its headline knees and films, each once.
         refusals: codes of films and knees without a grade, each once.
+        refused_sides: sides of knees that were found and not graded, and have no headline; each once.
         corrections: how many readers' corrections it has.
     """
 
@@ -53,6 +54,7 @@ class WorklistRow:
     knees: tuple[WorklistKnee, ...]
     flags: tuple[str, ...]
     refusals: tuple[str, ...]
+    refused_sides: tuple[str, ...]
     corrections: int
 
 
@@ -77,6 +79,9 @@ def worklist_row(study: StudyRow, corrections: int) -> WorklistRow:
     flags = [flag for knee in knees for flag in _texts(knee.get("flags"))]
     flags += [flag for film in films for flag in _texts(film.get("flags")) if flag != _BILATERAL or not _both(film)]
     refused = [of["refusal"] for film in films for of in (film, *_objects(film.get("knees"))) if of.get("refusal")]
+    found = [knee for film in films for knee in _objects(film.get("knees")) if knee.get("refusal")]
+    graded = {knee.get("side") for knee in knees}
+    sides = [str(knee["side"]) for knee in found if knee.get("side") not in {None, *graded}]
     codes = [str(refusal["code"]) for refusal in refused if isinstance(refusal, dict)]
     return WorklistRow(
         study_uid=study.study_uid,
@@ -86,6 +91,7 @@ def worklist_row(study: StudyRow, corrections: int) -> WorklistRow:
         knees=tuple(_knee(knee) for knee in knees),
         flags=tuple(dict.fromkeys(flags)),
         refusals=tuple(dict.fromkeys(codes)),
+        refused_sides=tuple(dict.fromkeys(sides)),
         corrections=corrections,
     )
 

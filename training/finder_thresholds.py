@@ -17,9 +17,10 @@ _FALSE_FILMS = 0.006
 """Share of films that may show a false knee."""
 _MISSED = 0.004
 _TAKEN_FOR_IMPLANTED = 0.006
-_TAKEN_FOR_METAL = 0.006
+_TAKEN_FOR_METAL = 0.02
 """Shares of native knees on composed films; nearly none on given crops. A native knee that is refused can be graded by
-hand; an implant that is graded has a false grade."""
+hand; an implant that is graded has a false grade. Composed natives that look like metal lie under markers and frames,
+which compositions have more of than films."""
 _CONFIDENCE = (0.35, 0.75)
 _IMPLANT = (0.1, 0.9)
 _METAL = (0.1, 0.95)

@@ -7,20 +7,34 @@ export function showToken(token) {
   csrf = token;
 }
 
+/** `again` is after how many seconds the service would be asked again, or null: Retry-After. */
 export class ApiError extends Error {
-  constructor(status, code, detail) {
+  constructor(status, code, detail, again = null) {
     super(detail);
     this.status = status;
     this.code = code;
+    this.again = again;
   }
 }
 
+const UNREACHABLE = "The service does not answer. Is it running?";
+
+/** Has whoever looks log in: the session has ended, or its key has been revoked. */
+export function askForLogin() {
+  document.dispatchEvent(new CustomEvent("kneeoa:login"));
+}
+
+function seconds(header) {
+  return header !== null && /^\d{1,5}$/.test(header) ? Number(header) : null;
+}
+
 async function problem(answer) {
+  const again = seconds(answer.headers.get("Retry-After"));
   try {
     const { code, detail } = await answer.json();
-    return new ApiError(answer.status, code, detail);
+    return new ApiError(answer.status, code, detail, again);
   } catch {
-    return new ApiError(answer.status, "unknown", `The service answered with status ${answer.status}.`);
+    return new ApiError(answer.status, "unknown", `The service answered with status ${answer.status}.`, again);
   }
 }
 
@@ -34,11 +48,11 @@ export async function ask(path, { method = "GET", json = undefined, signal = und
     answer = await fetch(path, { method, headers, signal, body: json === undefined ? undefined : JSON.stringify(json) });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError(0, "unreachable", "The service does not answer. Is it running?");
+    throw new ApiError(0, "unreachable", UNREACHABLE);
   }
   if (!answer.ok) {
     const error = await problem(answer);
-    if (error.status === 401 && path !== "/session") document.dispatchEvent(new CustomEvent("kneeoa:login"));
+    if (error.status === 401 && path !== "/session") askForLogin();
     throw error;
   }
   return answer;
@@ -66,14 +80,17 @@ export function sendFilm(file, progress) {
     request.setRequestHeader("Content-Type", `multipart/related; type="application/dicom"; boundary=${boundary}`);
     if (csrf !== null) request.setRequestHeader("X-CSRF-Token", csrf);
     request.upload.addEventListener("progress", (event) => event.lengthComputable && progress(event.loaded / event.total));
-    request.addEventListener("error", () => reject(new ApiError(0, "unreachable", "The service does not answer.")));
+    request.addEventListener("error", () => reject(new ApiError(0, "unreachable", UNREACHABLE)));
     request.addEventListener("load", () => {
       let told = {};
       try { told = JSON.parse(request.responseText); } catch { /* an answer without a body */ }
       const stored = told["00081199"]?.Value ?? [];
       if (stored.length) resolve(stored[0]["00081190"].Value[0].split("/").pop());
-      else if (request.status === 401) reject(new ApiError(401, "unauthenticated", "Log in first."));
-      else reject(new ApiError(request.status, told.code ?? "not_stored", told.detail ?? "This is no film that can be kept: send a DICOM object, a PNG or a JPEG."));
+      else {
+        if (request.status === 401) askForLogin();
+        const unkept = request.status === 409 ? "This is no film that can be kept: send a DICOM object, a PNG or a JPEG." : `The service answered with status ${request.status}.`;
+        reject(new ApiError(request.status, told.code ?? "not_stored", told.detail ?? unkept, seconds(request.getResponseHeader("Retry-After"))));
+      }
     });
     request.send(body);
   });

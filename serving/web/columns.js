@@ -10,9 +10,10 @@ export function gradeChip(grade) {
   return element("span", { class: `kl kl-${grade}`, title: `KL ${grade}: ${KL_MEANING[grade]}` }, `KL ${grade}`);
 }
 
-function kneeCell(knee) {
+function kneeCell(knee, refused) {
+  if (knee === null && refused) return element("span", { class: "nothing" }, "not graded");
   if (knee === null) return element("span", { class: "nothing" }, "–");
-  const width = knee.minimum_mm !== null ? `${knee.minimum_mm.toFixed(1)} mm`
+  const width = knee.minimum_mm === 0 ? "no space" : knee.minimum_mm !== null ? `${knee.minimum_mm.toFixed(1)} mm`
     : knee.minimum_percent_of_plateau !== null ? `${knee.minimum_percent_of_plateau.toFixed(1)} %` : "";
   const narrowing = knee.jsn === null ? "" : `JSN ${knee.jsn}`;
   const title = knee.jsn === null ? "narrowing not told" : `narrowing ${knee.jsn}: ${JSN_MEANING[knee.jsn]}`;
@@ -41,8 +42,8 @@ export const COLUMNS = [
     name: "worst", title: "Worst", sort: (row) => row.worst, down: true,
     show: (row) => (row.worst < 0 ? element("span", { class: "nothing" }, "–") : gradeChip(row.worst)),
   },
-  { name: "right", title: "Right", sort: (row) => kneeOrder(row.right), down: true, show: (row) => kneeCell(row.right) },
-  { name: "left", title: "Left", sort: (row) => kneeOrder(row.left), down: true, show: (row) => kneeCell(row.left) },
+  { name: "right", title: "Right", sort: (row) => kneeOrder(row.right), down: true, show: (row) => kneeCell(row.right, row.refused_sides.includes("R")) },
+  { name: "left", title: "Left", sort: (row) => kneeOrder(row.left), down: true, show: (row) => kneeCell(row.left, row.refused_sides.includes("L")) },
   {
     name: "remarks", title: "Flags and refusals", down: true,
     sort: (row) => row.refusals.length * 100 + row.flags.length, show: remarks,

@@ -5,6 +5,8 @@ import { button, element, say } from "./dom.js";
 import { SIDES, timeWords } from "./words.js";
 
 let pseudonym = "";
+/** What was begun and not kept yet, by film: in memory alone. */
+const drafts = new Map();
 
 /** The form for a film, with what readers said before. */
 export function correctionForm(uid, film, changed) {
@@ -25,6 +27,9 @@ export function correctionForm(uid, film, changed) {
     which, element("fieldset", { class: "grades" }, element("legend", {}, "KL grade"), grades, radio("grade", "none", "cannot be graded")),
     element("label", {}, "Reason", reason), element("label", {}, "Reader (optional)", reader), send);
 
+  restore(form, drafts.get(film.film_id));
+  form.addEventListener("input", () => drafts.set(film.film_id, new FormData(form)));
+
   async function keep() {
     const given = new FormData(form);
     if (sides.length > 1 && given.get("side") === null) { say("Choose the knee first.", "bad"); which.querySelector("input").focus(); return; }
@@ -36,6 +41,7 @@ export function correctionForm(uid, film, changed) {
     try {
       await post(`/v1/studies/${uid}/corrections`, { side, grade, reason: given.get("reason"), film_id: film.film_id, reader: pseudonym || null });
       say("The correction is kept.");
+      drafts.delete(film.film_id);
       await changed();
     } catch (error) {
       say(error.message, "bad");
@@ -45,6 +51,15 @@ export function correctionForm(uid, film, changed) {
 
   box.append(form, before);
   return box;
+}
+
+function restore(form, draft) {
+  for (const [name, value] of draft ?? []) {
+    for (const field of form.querySelectorAll(`[name="${name}"]`)) {
+      if (field.type === "radio") field.checked = field.value === value;
+      else field.value = value;
+    }
+  }
 }
 
 function radio(name, value, text) {

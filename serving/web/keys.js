@@ -5,7 +5,7 @@ import { dialog, element } from "./dom.js";
 const HELP = [
   ["Everywhere", [["g then w, d, s", "worklist, dead letters, status"], ["t", "light or dark"], ["?", "this list"], ["Esc", "back"]]],
   ["Worklist", [["↑ ↓ or k j", "choose"], ["Enter", "open"], ["/", "search"], ["u", "choose films to send"]]],
-  ["Film", [["n p", "next, previous study"], ["f 1 + −", "fit, 1:1, zoom"], ["arrows", "move"], ["[ ] , .", "window narrower, wider; darker, brighter"], ["i r", "invert, reset"], ["v", "drag sets the window, as the right button does"],
+  ["Film", [["n p", "next, previous study"], ["f 1 + −", "fit, 1:1, zoom"], ["k", "each knee from near, in turn"], ["arrows", "move"], ["[ ] , .", "window narrower, wider; darker, brighter"], ["i r", "invert, reset"], ["v", "drag sets the window, as the right button does"],
     ["b c m h", "boxes, joint, minimum, heat"], ["s", "beside a prior"], ["e", "correct; Ctrl+Enter keeps it"], ["o", "report to print"]]],
   ["Dead letters", [["↑ ↓", "choose"], ["r", "replay"], ["x", "give up"], ["a", "replay all"], ["c", "corrections as CSV"]]],
 ];

@@ -12,18 +12,20 @@ export function corners(knee) {
     [row - Math.sin(turn) * x + Math.cos(turn) * y, column + Math.cos(turn) * x + Math.sin(turn) * y]);
 }
 
+const LETTER = 0.62; // the mean width of a letter, in shares of its size
+
 const points = (list) => list.map(([row, column]) => `${column + 0.5},${row + 0.5}`).join(" ");
 
 function line(kind, list, closed = false) {
   return drawn(closed ? "polygon" : "polyline", { class: kind, points: points(list), "vector-effect": "non-scaling-stroke" });
 }
 
-/** `reach` is how far, in film pixels, what is named extends to the right and down. */
-function label(kind, row, column, text, reach = 0) {
-  return { kind, row, column, text, reach };
+/** `reach` is how far, in film pixels, what is named extends to the right and down; `unit` follows where there is room. */
+function label(kind, row, column, text, { reach = 0, unit = "", room = 0, refused = false } = {}) {
+  return { kind, row, column, text, reach, unit, room, refused };
 }
 
-function unit(part) {
+function widthOf(part) {
   if (part.contact) return "0";
   if (part.minimum_mm !== null) return part.minimum_mm.toFixed(1);
   return part.minimum_percent_of_plateau === null ? "" : `${part.minimum_percent_of_plateau.toFixed(1)} %`;
@@ -40,14 +42,14 @@ export function layersOf(report) {
       const around = corners(knee);
       boxes.append(line(knee.kl ? "box" : "box refused", around, true));
       const [row, column] = around.reduce((best, corner) => (corner[0] + corner[1] < best[0] + best[1] ? corner : best));
-      labels.push(label("boxes", row, column, `${knee.side === "unknown" ? "?" : knee.side}  ${knee.kl ? `KL ${knee.kl.grade}` : "not graded"}`, knee.box.width));
+      labels.push(label("boxes", row, column, `${knee.side === "unknown" ? "?" : knee.side}  ${knee.kl ? `KL ${knee.kl.grade}` : "not graded"}`, { reach: knee.box.width, refused: !knee.kl }));
     }
     for (const part of Object.values(knee.joint_space ?? {})) {
       if (part.femur_edge.length > 1) curves.append(line("femur", part.femur_edge));
       if (part.tibia_edge.length > 1) curves.append(line("tibia", part.tibia_edge));
       if (part.minimum_at.length === 2) {
         minima.append(line("minimum", part.minimum_at));
-        labels.push(label("minima", part.minimum_at[1][0], part.minimum_at[1][1], unit(part)));
+        labels.push(label("minima", part.minimum_at[1][0], part.minimum_at[1][1], widthOf(part), { unit: part.minimum_mm === null || part.contact ? "" : " mm", room: knee.box?.width ?? 0 }));
       }
     }
   }
@@ -58,8 +60,9 @@ export function layersOf(report) {
 export function drawingOf(report, part) {
   const { groups, labels } = layersOf(report);
   const size = Math.max(part.height, part.width) / 22;
-  const texts = labels.filter(({ kind }) => kind === "boxes" || report.knees.every((knee) => !knee.box)).map(({ kind, row, column, text }) => kind === "boxes"
-    ? drawn("text", { class: "tag", x: column, y: row - size * 0.4, "font-size": size, "stroke-width": size / 6 }, text)
-    : drawn("text", { class: "width", x: column, y: row + size * 1.3, "font-size": size * 0.9, "stroke-width": size / 6, "text-anchor": "middle" }, text));
+  const near = report.knees.every((knee) => !knee.box);
+  const texts = labels.filter(({ kind }) => kind === "boxes" || near).map(({ kind, row, column, text, unit, refused }) => kind === "boxes"
+    ? drawn("text", { class: refused ? "tag refused" : "tag", x: Math.max(part.column, Math.min(column, part.column + part.width - text.length * size * LETTER)), y: Math.max(part.row + size, row - size * 0.4), "font-size": size, "stroke-width": size / 6 }, text)
+    : drawn("text", { class: "width", x: column, y: row + size * 1.3, "font-size": size * 0.9, "stroke-width": size / 6, "text-anchor": "middle" }, text + unit));
   return drawn("svg", { viewBox: `${part.column} ${part.row} ${part.width} ${part.height}`, class: "overlay", "aria-hidden": "true" }, groups.boxes, groups.curves, groups.minima, texts);
 }

@@ -23,7 +23,7 @@ export function lettersView() {
       found.textContent = letters.length ? `${letters.length}${letters.length === 200 ? " or more" : ""} ${letters.length === 1 ? "waits" : "wait"}` : "None. All films came through.";
     } catch (error) {
       letters = [];
-      found.textContent = error.message;
+      found.textContent = `They cannot be shown: ${error.message}`;
     }
     selected = Math.min(selected, Math.max(0, letters.length - 1));
     draw();
@@ -41,13 +41,15 @@ export function lettersView() {
     let done = 0;
     try {
       for (const letter of which) { await post(`/v1/dead-letters/${letter.film_id}/${verb}`); done += 1; }
-      say(verb === "replay" ? `${done} ${done === 1 ? "film is" : "films are"} tried again.` : "The film was given up.");
+      say(verb === "replay" ? `${tried(done)} tried again.` : "The film was given up.");
     } catch (error) {
-      say(error.message, "bad");
+      say(which.length === 1 ? error.message : `${tried(done)} tried again, ${which.length - done} not. ${error.message}`, "bad");
     }
     await read();
     port.focus();
   }
+
+  const tried = (count) => `${count} ${count === 1 ? "film is" : "films are"}`;
 
   function sure(letter) {
     const box = dialog("Give this film up?", element("p", {}, "It will have no result. The same film, sent again, is taken again."), button("Give up", () => { box.close(); act([letter], "drop"); }, { class: "main" }));
@@ -57,7 +59,7 @@ export function lettersView() {
   const now = (then) => () => letters[selected] && then(letters[selected]);
   read();
   return {
-    node: view, focus: port, reload: (event) => ["dead_letter", "result"].includes(event.kind) && read(),
+    node: view, focus: port, again: read, reload: (event) => ["dead_letter", "result"].includes(event.kind) && read(),
     keys: { ArrowDown: () => step(1), j: () => step(1), ArrowUp: () => step(-1), k: () => step(-1), r: now((letter) => act([letter], "replay")), x: now(sure), a: () => every.click(), c: () => saved.click() },
     end() {},
   };

@@ -4,7 +4,7 @@ const KINDS = ["film_received", "result", "dead_letter", "correction"];
 const LONGEST_WAIT = 15000;
 
 /**
- * Listens until `close` of what is returned is called.
+ * Listens until `close` of what is returned is called; `again` connects at once, after somebody has logged in.
  * `happened(event)` hears each event; `changed(state)` "live" or "broken"; after a break the list should be read anew.
  */
 export function listen(happened, changed) {
@@ -27,5 +27,8 @@ export function listen(happened, changed) {
   }
 
   open();
-  return { close() { closed = true; clearTimeout(timer); source.close(); } };
+  return {
+    again() { clearTimeout(timer); source.close(); wait = 1000; open(); },
+    close() { closed = true; clearTimeout(timer); source.close(); },
+  };
 }

@@ -1,19 +1,22 @@
 // The page: who is logged in, which view is shown, and what is heard from the service.
 
-import { get } from "./api.js";
+import { askForLogin, get } from "./api.js";
 import { say } from "./dom.js";
 import { listenToKeys, showKeys } from "./keys.js";
 import { lettersView } from "./letters.js";
 import { listen } from "./live.js";
 import { reportView } from "./report.js";
 import { readRows, refreshRow } from "./rows.js";
-import { logOut, loggedIn } from "./session.js";
+import { logInAgain, logOut, loggedIn, stillIn } from "./session.js";
 import { statusView } from "./status.js";
 import { studyView } from "./study.js";
+import { timeWords } from "./words.js";
 import { worklistView } from "./worklist.js";
 
 const main = document.getElementById("main");
 const live = document.getElementById("live");
+const gone = document.getElementById("gone");
+const PATIENCE_MS = 2500; // of a break before it is told: a page that is left, or a proxy, breaks off too
 let view = null;
 let scopes = [];
 let release = null;
@@ -56,12 +59,34 @@ function heard(event) {
   if (event.kind !== "film_received") countLetters().catch(() => {});
 }
 
-let broken = false;
+let broken = null;
+let behind = false;
 function connection(state) {
   live.textContent = state === "live" ? "live" : "not connected";
   live.className = `live ${state}`;
-  if (state === "live" && broken) readRows().catch(() => {});
-  broken = state !== "live";
+  if (state === "live") {
+    if (behind) catchUp();
+    behind = false;
+    clearTimeout(broken);
+    broken = null;
+    gone.hidden = true;
+    return;
+  }
+  behind = true;
+  const since = Date.now() / 1000;
+  broken ??= setTimeout(() => {
+    gone.textContent = `The service has not answered since ${timeWords(since)}. What you see may be old; this page goes on by itself once it answers.`;
+    gone.hidden = false;
+  }, PATIENCE_MS);
+  // The stream does not tell why it was refused: after a restart of the service nobody is logged in any more.
+  stillIn().then((is) => is || askForLogin(), () => {});
+}
+
+/** After a break: whatever was missed. */
+function catchUp() {
+  readRows().catch(() => {});
+  countLetters().catch(() => {});
+  view?.again?.();
 }
 
 function turnTheme() {
@@ -83,12 +108,16 @@ async function start() {
   const version = await get("/version");
   release = version.release_sha256;
   document.getElementById("release").textContent = `Release ${version.release} · KneeOA ${version.software}`;
+  show();
   if (!scopes.includes("read")) {
+    live.textContent = "";
     say("This key may send films, but not see them. Log in with a key that has the scope read.", "bad");
+    document.addEventListener("kneeoa:login", () => logInAgain(() => {}));
+    return;
   }
   const events = listen(heard, connection);
+  document.addEventListener("kneeoa:login", () => logInAgain(() => { behind = true; events.again(); }));
   window.addEventListener("pagehide", () => events.close());
-  show();
   await Promise.all([readRows(), countLetters()]);
 }
 
@@ -97,7 +126,6 @@ document.getElementById("skip").addEventListener("click", (event) => { event.pre
 document.getElementById("theme").addEventListener("click", turnTheme);
 document.getElementById("help").addEventListener("click", showKeys);
 document.getElementById("logout").addEventListener("click", logOut);
-document.addEventListener("kneeoa:login", () => location.reload(), { once: true });
 window.addEventListener("hashchange", show);
 listenToKeys(() => view?.keys ?? {}, { t: turnTheme, "?": showKeys }, { w: () => go("#/"), d: () => go("#/letters"), s: () => go("#/status") });
 start().catch((error) => say(error.message, "bad"));

@@ -3,11 +3,12 @@
 import { correctionForm } from "./correction.js";
 import { gradeChip } from "./columns.js";
 import { button, element } from "./dom.js";
-import { flagMeaning, flagName, JSN_MEANING, KL_MEANING, percent, SIDES, SIDE_SOURCES, STATES, widthWords } from "./words.js";
+import { flagMeaning, flagName, JSN_MEANING, KL_MEANING, narrowestWords, percent, refusalName, SIDES, SIDE_SOURCES, STATES, widthWords } from "./words.js";
 
 /** The parts of the panel. `near(knee)` shows a knee from near; `changed()` is called after a correction. */
 export function panel(uid, study, film, near, changed) {
   const parts = [];
+  if ((film.knees ?? []).length > 1) parts.push(glance(film.knees, near));
   if (film.refusal) parts.push(refusalBox("This film was not graded", film.refusal));
   else if (film.state === "waiting" && !film.knees) parts.push(element("p", { class: "card" }, "This film is in work. Its result appears here by itself."));
   else if (film.state === "dead") parts.push(element("p", { class: "card bad" }, "The work on this film failed. See Dead letters."));
@@ -25,6 +26,19 @@ export function panel(uid, study, film, near, changed) {
 
 function headline(study, film, knee) {
   return study.knees.find((one) => one.film_id === film.film_id && one.side === knee.side);
+}
+
+/** Both knees in one look, above all that must be scrolled to. */
+function glance(knees, near) {
+  const show = (event, knee, place) => {
+    event.currentTarget.closest(".panel").querySelectorAll(".knee-card")[place].scrollIntoView({ block: "nearest" });
+    near(knee);
+  };
+  return element("div", { class: "glance", role: "group", "aria-label": "Both knees" }, knees.map((knee, place) => button("", (event) => show(event, knee, place), { title: "Show it from near" })).map((node, place) => {
+    const knee = knees[place];
+    node.append(SIDES[knee.side] ?? SIDES.unknown, knee.kl ? gradeChip(knee.kl.grade) : "", element("span", { class: knee.kl ? "narrowing" : "narrowing bad" }, knee.kl ? narrowestWords(knee.joint_space) : `not graded: ${refusalName(knee.refusal?.code ?? "")}`));
+    return node;
+  }));
 }
 
 function refusalBox(title, refusal) {
@@ -47,7 +61,7 @@ function kneeCard(knee, leads, near) {
   const head = element("div", { class: "knee-head" }, element("h2", {}, title), knee.kl ? gradeChip(knee.kl.grade) : null,
     knee.box ? button("Show", () => near(knee), { class: "quiet", title: `Show the ${title.toLowerCase()} from near` }) : null);
   const others = leads?.other_films?.length ? element("p", { class: "note" }, `Other films of this side: ${leads.other_films.map((other) => `KL ${other.kl_grade}`).join(", ")}. They are not averaged.`) : null;
-  return element("section", { class: "card", "aria-label": title }, head, element("p", { class: "note" }, SIDE_SOURCES[knee.side_source]),
+  return element("section", { class: "card knee-card", "aria-label": title }, head, element("p", { class: "note" }, SIDE_SOURCES[knee.side_source]),
     knee.refusal ? refusalBox("Not graded", knee.refusal) : null,
     knee.kl ? probabilities(knee.kl) : null,
     flags.length ? flagList(flags) : null, others,

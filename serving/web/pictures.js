@@ -3,6 +3,8 @@
 import { ask } from "./api.js";
 
 const KEPT = 8;
+const TRIES = 3;
+const LONGEST_WAIT = 10;
 const kept = new Map();
 
 /**
@@ -24,12 +26,21 @@ export function picture(study, film, kind) {
 }
 
 async function fetched(path) {
-  const blob = await (await ask(path)).blob();
-  return createImageBitmap(blob);
+  return createImageBitmap(await loaded(path));
+}
+
+/** The picture's bytes; asked for again while the service says that it is busy for a moment. */
+async function loaded(path, turn = 0) {
+  try {
+    return await (await ask(path)).blob();
+  } catch (error) {
+    if (error.status !== 503 || error.again === null || error.again > LONGEST_WAIT || turn === TRIES) throw error;
+    await new Promise((done) => setTimeout(done, 1000 * Math.max(1, error.again)));
+    return loaded(path, turn + 1);
+  }
 }
 
 /** A picture as an address for an image element, for print; the caller frees it. */
 export async function pictureAddress(study, film, kind) {
-  const blob = await (await ask(`/v1/studies/${study}/films/${film}/${kind}.png`)).blob();
-  return URL.createObjectURL(blob);
+  return URL.createObjectURL(await loaded(`/v1/studies/${study}/films/${film}/${kind}.png`));
 }

@@ -35,7 +35,7 @@ async function fill(uid, page, addresses) {
   const shape = element("div", { class: "figures" }, figures);
   shape.style.maxWidth = `${figures.reduce((sum, one) => sum + Number(one.style.flexGrow), 0) * FIGURE_MM}mm`;
   const release = study.films.find((film) => film.release)?.release;
-  const refused = study.films.flatMap((film) => [film, ...(film.knees ?? [])].filter((one) => one.refusal).map((one) => one.refusal));
+  const refused = study.films.flatMap((film) => [film, ...(film.knees ?? [])].filter((one) => one.refusal).map((one) => ({ ...one.refusal, message: one.side ? `${SIDES[one.side]}: ${one.refusal.message}` : one.refusal.message })));
   const distinct = [...new Map(refused.map((refusal) => [refusal.message, refusal])).values()];
   const filmFlags = [...new Set(films.flatMap(filmRemarks))];
   page.replaceChildren(
@@ -47,7 +47,7 @@ async function fill(uid, page, addresses) {
     filmFlags.length ? flagList(filmFlags) : "",
     distinct.length ? element("section", {}, element("h2", {}, "Not graded"), element("ul", {}, distinct.slice(0, 4).map((refusal) => element("li", {}, element("strong", {}, refusal.message), ` ${refusal.remedy}`)))) : "",
     corrections.length ? element("section", {}, element("h2", {}, "Readers"), element("ul", {}, corrections.slice(-4).map(correctionLine))) : "",
-    element("footer", {}, release ? `Graded by release ${release.name}, sha256 ${release.sha256}, software ${release.software}.` : "Not graded yet."));
+    element("footer", {}, release ? `${study.knees.length ? "Graded" : "Looked at"} by release ${release.name}, sha256 ${release.sha256}, software ${release.software}.` : "Not graded yet."));
 }
 
 async function figure(uid, film, addresses) {

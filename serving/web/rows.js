@@ -56,7 +56,9 @@ export function refreshRow(uid, turn = 0) {
       rows.set(uid, row);
       tell();
       if (row.state === "waiting" && turn + 1 < AGAIN.length) refreshRow(uid, turn + 1);
-    } catch { /* the connection's state is shown elsewhere */ }
+    } catch (error) { // a break of the connection is shown elsewhere, and all rows are read after it
+      if (error.status !== 404 && turn + 1 < AGAIN.length) refreshRow(uid, turn + 1);
+    }
   }, turn === 0 ? 60 : AGAIN[turn]));
 }
 

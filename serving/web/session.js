@@ -1,19 +1,49 @@
 // Who is logged in. The key is sent once and becomes a cookie that scripts cannot read; the page keeps neither.
 
 import { ask, get, showToken } from "./api.js";
-import { element, say } from "./dom.js";
+import { dialog, element, say } from "./dom.js";
+
+let name = null;
 
 /** Reads who is logged in; resolves when somebody is. */
 export async function loggedIn(place) {
   const who = await get("/session");
-  if (who.name !== null) {
-    showToken(who.csrf);
-    return who;
-  }
-  return new Promise((resolve) => place.replaceChildren(loginForm(resolve)));
+  if (who.name !== null) return begun(who);
+  const title = element("h1", {}, "KneeOA");
+  return new Promise((resolve) => place.replaceChildren(loginForm([title, element("p", {}, HINT)], (now) => resolve(begun(now)))));
 }
 
-function loginForm(done) {
+const HINT = "Enter your API key. It is not kept in this browser; the session ends after ten hours.";
+
+function begun(who) {
+  name = who.name;
+  showToken(who.csrf);
+  return who;
+}
+
+/**
+ * Asks for the key again over what is shown, so that nothing that was written is lost; `back()` is called after it.
+ * Somebody else gets a page of their own.
+ */
+export function logInAgain(back) {
+  if (document.querySelector("dialog.again, form.login")) return;
+  const form = loginForm([element("p", {}, "The session has ended. Log in again: what you were writing is still here.")], (who) => {
+    if (who.name !== name) { location.reload(); return; }
+    begun(who);
+    box.close();
+    back();
+  });
+  document.querySelectorAll("dialog[open]").forEach((open) => open.close());
+  const box = dialog("Log in again", form);
+  box.classList.add("again");
+}
+
+/** Whether somebody is still logged in; asked when the stream of events ends. */
+export async function stillIn() {
+  return (await get("/session")).name !== null;
+}
+
+function loginForm(introduction, done) {
   const key = element("input", { type: "password", name: "key", required: true, autocomplete: "off", "aria-label": "API key" });
   const wrong = element("p", { class: "bad", role: "alert" });
   const form = element("form", { class: "login card", on: { submit: async (event) => {
@@ -28,7 +58,7 @@ function loginForm(done) {
     } finally {
       key.value = "";
     }
-  } } }, element("h1", {}, "KneeOA"), element("p", {}, "Enter your API key. It is not kept in this browser; the session ends after ten hours."), element("label", {}, "API key", key), element("button", { type: "submit", class: "main" }, "Log in"), wrong);
+  } } }, introduction, element("label", {}, "API key", key), element("button", { type: "submit", class: "main" }, "Log in"), wrong);
   requestAnimationFrame(() => key.focus());
   return form;
 }

@@ -7,6 +7,9 @@ import { attachTools } from "./tools.js";
 import { View } from "./view.js";
 
 let number = 0;
+const LETTER_PX = 9;
+/** A knee that is shown larger than this has room for units beside its numbers. */
+const ROOM_PX = 170;
 
 export class Stage {
   /** `state` is shared by all stages: window, invert, tool and layers. `name` is what the film is called. */
@@ -140,13 +143,13 @@ export class Stage {
     } catch { /* the smaller picture stays */ }
   }
 
-  label({ kind, row, column, text, reach }) {
+  label({ kind, row, column, text, reach, unit, room, refused }) {
     const [x, y] = this.view.place(row, column);
     const far = reach * this.view.scale;
     if (x + far < 0 || y + far < 0 || x > this.view.width || y > this.view.height) return null;
     return kind === "boxes"
-      ? drawn("text", { class: "tag", x: Math.max(4, x), y: Math.max(18, y - 7) }, text)
-      : drawn("text", { class: "width", x, y: y + 20, "text-anchor": "middle" }, text);
+      ? drawn("text", { class: refused ? "tag refused" : "tag", x: Math.max(4, Math.min(x, this.view.width - text.length * LETTER_PX)), y: Math.max(18, y - 7) }, text)
+      : drawn("text", { class: "width", x, y: y + 20, "text-anchor": "middle" }, room * this.view.scale > ROOM_PX ? text + unit : text);
   }
 
   end() {

@@ -23,8 +23,10 @@ export function statusView() {
     try {
       last = await get(`/v1/statistics?span=${span}`);
       draw();
+      view.classList.remove("old");
     } catch (error) {
-      note.textContent = error.message;
+      note.textContent = last === null ? error.message : `These numbers are old: ${error.message}`;
+      view.classList.add("old");
     }
   }
 
@@ -47,7 +49,7 @@ export function statusView() {
 
   const timer = setInterval(read, EVERY_MS);
   read();
-  return { node: view, focus: choose, keys: {}, redraw: () => last && draw(), end() { clearInterval(timer); plots.querySelectorAll(".plot").forEach((old) => old.end?.()); } };
+  return { node: view, focus: choose, keys: {}, again: read, redraw: () => last && draw(), end() { clearInterval(timer); plots.querySelectorAll(".plot").forEach((old) => old.end?.()); } };
 }
 
 const part = (count, all) => (all ? (100 * count) / all : null);

@@ -20,10 +20,11 @@ const state = { width: 1, level: 0.5, invert: false, tool: "pan", layers: { boxe
 export function studyView(uid, go, release) {
   let report = null;
   let film = null;
+  let nearest = null;
   const stages = [];
   const area = element("div", { class: "stages" });
   const side = element("aside", { class: "panel", "aria-label": "What was found", tabindex: "0" });
-  const films = element("div", { class: "films", role: "group", "aria-label": "Films of this study" });
+  const films = element("div", { class: "films", role: "group", hidden: true, "aria-label": "Films of this study" });
   const toggles = LAYERS.map(([name, text, key]) => button(text, () => toggle(name), { key, "aria-pressed": state.layers[name], "data-layer": name }));
   const invert = button("Invert", () => { state.invert = !state.invert; state.changed(); }, { key: "i", "aria-pressed": "false" });
   const tool = button("Window", () => { state.tool = state.tool === "window" ? "pan" : "window"; state.changed(); }, { key: "v", title: "Drag sets window and level, as the right button does", "aria-pressed": "false" });
@@ -76,30 +77,54 @@ export function studyView(uid, go, release) {
     compare.setAttribute("aria-pressed", "false");
   }
 
-  function beside(study, other, name) {
+  async function beside(study, other, name) {
     single();
-    stageFor(name).show(study, other);
     compare.setAttribute("aria-pressed", "true");
+    const stage = stageFor(name);
+    await stage.show(study, other);
+    // A knee from near beside a film of both legs cannot be compared: the knee that both show is brought near on both.
+    const common = boxed(film).filter((knee) => boxed(other).some((one) => one.side === knee.side));
+    stages.forEach((one) => one.resize()); // both have half the room now
+    if (stages.includes(stage) && common.length === 1) near(common[0]);
   }
 
   function showFilm(wanted) {
     film = wanted;
+    nearest = null;
     resetWindow(state);
     drawFilms();
     stages[0].show(uid, film);
-    side.replaceChildren(...panel(uid, report, film, near, reload));
+    side.replaceChildren(...panel(uid, report, film, near, kept));
     side.scrollTop = 0;
   }
 
+  /** Shows a knee from near, and the prior's knee of that side beside it. */
   function near(knee) {
-    if (!knee.box) return;
-    stages[0].view.near(knee.box.row + knee.box.height / 2, knee.box.column + knee.box.width / 2, knee.box.width * 1.15);
-    stages[0].draw();
+    nearest = knee.side;
+    for (const stage of stages) {
+      const { box } = stage === stages[0] ? knee : boxed(stage.report).find((one) => one.side === knee.side) ?? {};
+      if (box) stage.view.near(box.row + box.height / 2, box.column + box.width / 2, box.width * 1.15);
+      stage.draw();
+    }
+  }
+
+  /** The next knee from near; after the last one the whole film. */
+  function nextKnee() {
+    const knees = boxed(film);
+    const next = knees[knees.findIndex((knee) => knee.side === nearest) + 1];
+    if (next !== undefined) near(next);
+    else { nearest = null; each((stage) => stage.view.fit()); }
   }
 
   function drawFilms() {
     films.hidden = report.films.length < 2;
     films.replaceChildren(...report.films.map((one, place) => button(`Film ${place + 1} · ${one.refusal ? STATES.refused : STATES[one.state]}`, () => showFilm(one), { "aria-pressed": one === film })));
+  }
+
+  /** After a correction: the next key is one of the viewer's, such as n. */
+  function kept() {
+    stages[0].node.focus({ preventScroll: true });
+    return reload();
   }
 
   /** Reads the study anew, and keeps the film that is looked at. */
@@ -108,6 +133,9 @@ export function studyView(uid, go, release) {
     try {
       report = await get(`/v1/studies/${uid}`);
     } catch (error) {
+      if (report !== null) { say(error.message, "bad"); return; } // what is shown, and written, stays
+      films.hidden = true;
+      stages[0].say(error.message);
       side.replaceChildren(element("p", { class: "bad" }, error.message));
       return;
     }
@@ -119,21 +147,21 @@ export function studyView(uid, go, release) {
       const graded = !film.knees && found.knees;
       film = found;
       drawFilms();
-      side.replaceChildren(...panel(uid, report, film, near, reload));
-      if (graded) stages[0].show(uid, film);
+      keepingPlace(side, () => side.replaceChildren(...panel(uid, report, film, near, kept)));
+      if (graded || stages[0].bitmap === null) stages[0].show(uid, film);
     }
   }
 
-  stageFor("Film");
+  stageFor("This study");
   state.changed();
   reload().then(() => {
     const next = neighbour(uid, 1);
     if (next !== null) ahead(next);
   });
   return {
-    node: view, focus: stages[0].node, reload: (event) => event.study_uid === uid && reload(),
+    node: view, focus: stages[0].node, again: reload, reload: (event) => event.study_uid === uid && reload(),
     keys: {
-      Escape: () => (stages.length > 1 ? single() : go("#/")), n: () => step(1), p: () => step(-1), f: () => each((stage) => stage.view.fit()), 1: exact,
+      Escape: () => (stages.length > 1 ? single() : go("#/")), n: () => step(1), p: () => step(-1), f: () => { nearest = null; each((stage) => stage.view.fit()); }, k: nextKnee, 1: exact,
       "+": () => zoom(ZOOM), "=": () => zoom(ZOOM), "-": () => zoom(1 / ZOOM), i: () => invert.click(), v: () => tool.click(), r: () => resetWindow(state),
       "[": () => setWindow(state, -0.1, 0), "]": () => setWindow(state, 0.1, 0), ",": () => setWindow(state, 0, -0.03), ".": () => setWindow(state, 0, 0.03),
       ArrowLeft: () => pan(PAN_PX, 0), ArrowRight: () => pan(-PAN_PX, 0), ArrowUp: () => pan(0, PAN_PX), ArrowDown: () => pan(0, -PAN_PX),
@@ -142,6 +170,20 @@ export function studyView(uid, go, release) {
     },
     end() { stages.forEach((stage) => stage.end()); state.changed = () => {}; },
   };
+}
+
+const boxed = (film) => (film?.knees ?? []).filter((knee) => knee.box);
+
+/** Draws anew what is in `place`; who wrote there goes on writing, and sees the same part of it. */
+function keepingPlace(place, draw) {
+  const { activeElement: at } = document;
+  const within = place.contains(at) && at.name;
+  const { scrollTop } = place;
+  draw();
+  place.scrollTop = scrollTop;
+  const same = within && [...place.querySelectorAll("[name]")].find((field) => field.name === at.name && (field.type !== "radio" || field.value === at.value));
+  same?.focus?.({ preventScroll: true });
+  if (same && at.type !== "radio") same.setSelectionRange(at.selectionStart, at.selectionEnd);
 }
 
 /** Fetches the film that the reader will most likely see next. */

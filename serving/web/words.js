@@ -55,8 +55,18 @@ export function refusalName(code) {
 
 /** A probability as a percentage; never 100 % or 0 % for what is not certain. */
 export function percent(share) {
-  if (share > 0.99) return ">99 %";
-  return share < 0.01 ? "<1 %" : `${Math.round(share * 100)} %`;
+  // With a space that no line is broken at.
+  if (share > 0.99) return ">99\u00a0%";
+  return share < 0.01 ? "<1\u00a0%" : `${Math.round(share * 100)}\u00a0%`;
+}
+
+/** The worst narrowing and the smallest width of both compartments, in a few words. */
+export function narrowestWords(space) {
+  const parts = Object.values(space ?? {});
+  const grades = parts.filter((part) => part.jsn).map((part) => part.jsn.grade);
+  const widths = parts.filter((part) => part.minimum_mm !== null).map((part) => part.minimum_mm);
+  const smallest = parts.some((part) => part.contact) ? "no space" : widths.length ? `${Math.min(...widths).toFixed(1)} mm` : "";
+  return [grades.length ? `JSN ${Math.max(...grades)}` : "", smallest].filter(Boolean).join(" · ");
 }
 
 /** The width of a compartment: millimetres where the film is calibrated, or % of the plateau. */

@@ -38,6 +38,18 @@ def test_load_is_measured_told_and_drawn(tmp_path: Path) -> None:
     assert (tmp_path / "service.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_page_is_measured_and_told(tmp_path: Path) -> None:
+    few = ["--size", "480x400", "--rounds", "2", "--studies", "1000"]
+    told = run("page.py", tmp_path / "page.json", *few)
+    found = json.loads((tmp_path / "page.json").read_text())
+    assert set(found["milliseconds"]) == {"view", "search", "scroll"}
+    for name, figures in found["milliseconds"].items():
+        assert 0 < figures["median"] <= found["most"][name]
+    assert 20_000 < found["bytes"] < 500_000
+    assert set(found["layout_shift"]) == {"worklist", "study", "status", "letters"}
+    assert told.count("(bar ") == 5
+
+
 def test_starts_are_measured_on_an_empty_and_on_a_used_folder(tmp_path: Path) -> None:
     told = run("service_start.py", tmp_path / "start.json", "--rounds", "1")
     found = json.loads((tmp_path / "start.json").read_text())["start"]

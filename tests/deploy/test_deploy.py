@@ -1,13 +1,10 @@
-"""What is deployed: metrics that dashboard and alerts name exist, alerts are explained, the script installs."""
+"""What is deployed: metrics that dashboard and alerts name exist, alerts are explained, wrong use is refused."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -94,19 +91,3 @@ def test_the_script_refuses_wrong_use_and_does_nothing(tmp_path: Path, wrong: li
     assert done.returncode == 2
     assert done.stderr.startswith("install.sh:")
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.soak
-def test_the_script_installs_into_an_empty_place_and_again(tmp_path: Path) -> None:
-    prefix, data = tmp_path / "opt", tmp_path / "data"
-    command = ["bash", str(DEPLOY / "install.sh"), "--prefix", str(prefix), "--data", str(data)]
-    command += ["--python", sys.executable]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    for _ in range(2):
-        subprocess.run(command, env=environment, check=True)
-    assert stat.S_IMODE(data.stat().st_mode) == 0o700
-    assert len(list(prefix.glob("venv-*"))) == 2
-    said = subprocess.run(
-        [prefix / "current/bin/kneeoa", "serve", "--check", "--data", data], capture_output=True, check=True
-    )
-    assert str(data).encode() in said.stdout

@@ -95,13 +95,17 @@ def test_a_row_tells_the_worse_compartment_and_each_remark_once() -> None:
         "flags": ["unusual_film", "films_disagree"],
         "joint_space": {"medial": part(2, 63.0, 1.5), "lateral": part(0, -5.0, 5.0)},
     }
-    both: JSON = {"refusal": None, "flags": ["bilateral"], "knees": [{**knee, "refusal": None}, {"refusal": refusal}]}
+    both: JSON = {
+        "refusal": None,
+        "flags": ["bilateral"],
+        "knees": [{**knee, "refusal": None}, {"side": "R", "refusal": refusal}],
+    }
     one: JSON = {"refusal": refusal, "flags": ["bilateral", "no_window"], "knees": []}
     row = worklist_row(StudyRow("1.2", 1.0, 2.0, {"done": 2}, 3, True, {"knees": [knee], "films": [both, one]}), 0)
     (found,) = row.knees
     assert (found.jsn, found.narrowing_percent, found.minimum_mm) == (2, 63.0, 1.5)
     assert row.flags == ("unusual_film", "films_disagree", "bilateral", "no_window")
-    assert row.refusals == ("implant",)
+    assert (row.refusals, row.refused_sides) == (("implant",), ("R",))
     alone = worklist_row(StudyRow("1.2", 1.0, 2.0, {"done": 1}, 3, False, {"knees": [knee], "films": [both]}), 0)
     assert "bilateral" not in alone.flags, "that an object names both sides is no remark where both were found"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,10 +25,11 @@ class Server(RunningService):
 
     Args:
         data: its data folder, which is there.
+        more: settings besides, without `KNEEOA_`.
     """
 
-    def __init__(self, data: Path) -> None:
-        told = {"WORKERS__COUNT": "1", "QUEUE__GRADE_ATTEMPTS": "1", "SECURITY__REQUIRE_LOGIN": "true"}
+    def __init__(self, data: Path, more: Mapping[str, str] | None = None) -> None:
+        told = {"WORKERS__COUNT": "1", "QUEUE__GRADE_ATTEMPTS": "1", "SECURITY__REQUIRE_LOGIN": "true", **(more or {})}
         super().__init__(data, {f"KNEEOA_{name}": value for name, value in told.items()} | {"PYTHONSAFEPATH": "1"})
         self.key = KeyFile(data).create("the page's tests", ALL_SCOPES)
 

@@ -18,7 +18,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 from playwright.sync_api import FilePayload, Page, expect
+from tests.serving.web.chromium import layout_shifts
 from tests.serving.web.conftest import Heard, Server
+from tests.serving.web.many_studies import copy_study
 
 expect.set_options(timeout=30_000)
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
@@ -84,6 +86,13 @@ def test_a_film_that_is_sent_appears_with_its_grade_without_a_reload(page: Page,
 def test_a_file_that_is_no_film_says_so(page: Page) -> None:
     page.set_input_files("#choose", FilePayload(name="notes.txt", mimeType="text/plain", buffer=b"no film"))
     expect(page.locator(".sent li.bad")).to_contain_text("no film that can be kept")
+
+
+def test_many_films_at_once_have_a_line_that_counts_them(page: Page) -> None:
+    none = [FilePayload(name=f"{n}.txt", mimeType="text/plain", buffer=b"no film") for n in range(12)]
+    page.set_input_files("#choose", none)
+    expect(page.locator(".sent li").last).to_have_text("and 6 more, 6 not sent")
+    expect(page.locator(".sent li")).to_have_count(7)
 
 
 def test_the_list_sorts_filters_and_searches(page: Page) -> None:
@@ -179,11 +188,39 @@ def test_what_was_found_is_said_in_words_and_numbers(page: Page) -> None:
     expect(page.locator("footer.bottom")).to_contain_text(NOT_A_DEVICE)
 
 
+def test_both_knees_are_seen_in_one_look(page: Page) -> None:
+    glance = page.get_by_role("group", name="Both knees").get_by_role("button")
+    expect(glance).to_have_count(2)
+    expect(glance.nth(1)).to_have_text(re.compile(r"Left knee.*KL 3.*JSN \d · \d\.\d mm"))
+    fitted = scale(page)
+    glance.nth(1).click()
+    assert scale(page) > 2 * fitted
+    expect(page.locator(".overlay .width", has_text=" mm").first).to_be_visible()
+    page.keyboard.press("f")
+
+
+def test_grades_that_are_not_excluded_are_marked_where_a_release_tells_them(page: Page, server: Server) -> None:
+    with sqlite3.connect(server.data / "kneeoa.sqlite") as database:
+        told = "UPDATE results SET report = json_set(report, '$.knees[0].kl.prediction_set', json(?))"
+        database.execute(f"{told} WHERE json_array_length(report, '$.knees') = 2", ("[0, 1]",))
+    page.keyboard.press("Escape")
+    open_study(page, row(page, "KL 3"))
+    right, left = (page.get_by_role("region", name=f"{side} knee") for side in ("Right", "Left"))
+    expect(right.locator(".bars li.inside")).to_have_text([re.compile("KL 0"), re.compile("KL 1")])
+    expect(right).to_contain_text("Not excluded: KL 0, 1.")
+    expect(left.locator(".bars li.inside")).to_have_count(0)
+
+
 def test_a_prior_is_looked_at_beside(page: Page) -> None:
     page.keyboard.press("s")
     expect(page.get_by_role("dialog")).to_contain_text("same patient")
     page.locator(".priors button").filter(has_text="KL 4").click()
     expect(page.locator("canvas[data-film]:not([data-film=''])")).to_have_count(2, timeout=LATE)
+    widths = [page.locator(".stage").nth(at).locator(".box").last.bounding_box() for at in (0, 1)]
+    assert widths[0] is not None
+    assert widths[1] is not None
+    # Both films show a left knee, one from near and one on legs: it is brought to one size on both.
+    assert widths[0]["width"] == pytest.approx(widths[1]["width"], rel=0.15)
     page.keyboard.press("Escape")
     expect(page.locator(".stage")).to_have_count(1)
 
@@ -203,13 +240,23 @@ def test_the_report_is_one_page_and_says_what_it_is_not(page: Page) -> None:
 
 def test_a_reader_works_by_keyboard_alone(page: Page, server: Server) -> None:
     row(page, "KL 4")
-    page.locator(".rows").focus()
+    page.keyboard.press("g")
+    page.keyboard.press("w")
     page.keyboard.press("Home")
     uids = [one.get_attribute("data-study") for one in page.locator("tr[data-study]").all()]
     for _ in uids[: uids.index(row(page, "KL 3"))]:
         page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
     expect(page.locator("canvas[data-film]:not([data-film=''])")).to_be_visible(timeout=LATE)
+    whole = scale(page)
+    page.keyboard.press("k")
+    right, near = left_of_box(page), scale(page)
+    assert near > 2 * whole, "the right knee from near"
+    page.keyboard.press("k")
+    assert scale(page) > 2 * whole
+    assert left_of_box(page) < right, "now the left one is in the middle"
+    page.keyboard.press("k")
+    assert scale(page) == pytest.approx(whole)
     page.keyboard.press("e")
     page.keyboard.press("Space")
     page.keyboard.press("Tab")
@@ -220,7 +267,6 @@ def test_a_reader_works_by_keyboard_alone(page: Page, server: Server) -> None:
     page.keyboard.press("Control+Enter")
     expect(page.locator("#said")).to_contain_text("kept")
     expect(page.locator(".said-before")).to_contain_text("Definite narrowing")
-    page.locator(".stage").focus()
     here = page.url
     page.keyboard.press("n")
     page.wait_for_function(f"() => location.href !== {json.dumps(here)}")
@@ -304,12 +350,28 @@ def test_a_tablet_shows_film_and_findings_without_scrolling_sideways(page: Page)
     page.set_viewport_size({"width": 1280, "height": 800})
 
 
+def test_nothing_moves_while_a_view_loads(page: Page, server: Server) -> None:
+    page.evaluate("location.hash = '#/'")
+    uid = row(page, "KL 3")
+    moved = {}
+    for view, ready in (
+        ("", "tr[data-study]"),
+        (f"study/{uid}", ".bars"),
+        (f"report/{uid}", ".frame svg"),
+        ("letters", ".letters"),
+        ("status", ".u-over"),
+    ):
+        page.goto("about:blank")  # what is loaded is the page as a whole, not another view of it
+        page.goto(f"{server.url}/#/{view}")
+        expect(page.locator(ready).first).to_be_visible(timeout=LATE)
+        page.wait_for_timeout(500)
+        moved[view] = layout_shifts(page)
+    page.evaluate("location.hash = '#/'")
+    assert not {view: shifts for view, shifts in moved.items() if sum(value for value, _ in shifts) > 0.001}
+
+
 def test_hundreds_of_studies_stay_light(page: Page, server: Server) -> None:
-    copied = "first_received - ?, last_received - ?, report, report_uid, worst_grade, films_disagree"
-    with sqlite3.connect(server.data / "kneeoa.sqlite") as database:
-        (uid,) = database.execute("SELECT study_uid FROM studies WHERE worst_grade = 3").fetchone()
-        copy = f"INSERT INTO studies SELECT ?, {copied} FROM studies WHERE study_uid = ?"  # noqa: S608 - our own words
-        database.executemany(copy, [(f"1.2.{n}", n, n, uid) for n in range(1000, 2000)])
+    copy_study(server.data, row(page, "KL 3"), 1000)
     page.evaluate("location.hash = '#/'")
     page.reload()
     expect(page.locator(".found")).to_have_text("1004 studies")
