@@ -25,17 +25,23 @@ class LoadFilm:
         path: where it lies.
         content: its bytes.
         uid: its SOP Instance UID, as `content` has it.
+        study: its Study Instance UID, likewise.
     """
 
     kind: str
     path: Path
     content: bytes
     uid: bytes
+    study: bytes
 
     def renamed(self) -> bytes:
-        """The same film under another SOP Instance UID of the same length."""
-        fresh = f"2.25.{uuid.uuid4().int}"[: len(self.uid)].ljust(len(self.uid), "1").encode()
-        return self.content.replace(self.uid, fresh)
+        """The same film of another study: no study has thousands of films, and its report would grow with each."""
+        return self.content.replace(self.uid, _fresh(self.uid)).replace(self.study, _fresh(self.study))
+
+
+def _fresh(uid: bytes) -> bytes:
+    """Another UID of the same length."""
+    return f"2.25.{uuid.uuid4().int}"[: len(uid)].ljust(len(uid), "1").encode()
 
 
 def load_films(size: tuple[int, int], folder: Path) -> list[LoadFilm]:
@@ -48,8 +54,11 @@ def load_films(size: tuple[int, int], folder: Path) -> list[LoadFilm]:
     pixels, made = picture(*size), []
     for kind, syntax in KINDS.items():
         path = film(pixels, syntax, folder)
-        uid = str(pydicom.dcmread(path, stop_before_pixels=True).SOPInstanceUID).encode()
-        made.append(LoadFilm(kind, path, path.read_bytes(), uid))
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        uid, study = str(header.SOPInstanceUID).encode(), str(header.StudyInstanceUID).encode()
+        if uid in study or study in uid:
+            raise SystemExit("bench: the film's UIDs cannot be told apart")
+        made.append(LoadFilm(kind, path, path.read_bytes(), uid, study))
     return made
 
 
