@@ -12,8 +12,8 @@ from kneeoa.training.gate_places import Places
 from kneeoa.training.gate_sampling import COMPOSED, FALSE, GIVEN, METAL, PARTLY
 
 SEEN_SHARE = 0.95
-"""Of the joint, margins included, on the film. Of crops as published one in seventy was cut at 0.97, and one in two hundred
-at 0.95; cut knees lie far below."""
+"""Of the joint, margins included, on the film. Of crops as published one in seventy was cut at 0.97, and one in two
+hundred at 0.95; cut knees lie far below."""
 SIDE = 0.9
 _FALSE_FILMS = 0.006
 """Share of films that may show a false knee."""
