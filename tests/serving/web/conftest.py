@@ -56,7 +56,7 @@ def films(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """One knee of KL 4, a standing film of both, a hand, and another knee; small, for they are drawn here."""
     folder = tmp_path_factory.mktemp("films")
     made = {name: folder / f"{name}.dcm" for name in ("knee", "standing", "hand", "other")}
-    write_phantom(PhantomSpec(side=Side.LEFT, grade=4, seed=8), made["knee"])
+    write_phantom(PhantomSpec(side=Side.LEFT, grade=4, seed=11), made["knee"])
     standing = FilmSpec(FilmKind.BILATERAL, right_grade=0, left_grade=3, seed=26, long_side=1500)
     film_phantom_dataset(standing).save_as(made["standing"], enforce_file_format=True)
     film_phantom_dataset(FilmSpec(FilmKind.HAND, seed=3, long_side=800)).save_as(made["hand"], enforce_file_format=True)
