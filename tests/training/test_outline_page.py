@@ -94,4 +94,5 @@ def test_a_dragged_point_is_found_in_the_file(page: Page, desk: OutlineDesk) -> 
     assert (np.delete(moved, i, axis=0) == 0).all()
     assert (after.image, after.author) == (f"{NAME}.png", "A. Reader")
     page.get_by_role("button", name="Undo").click()
+    expect(page.locator("#state")).to_have_text("not saved")
     assert saved(page, desk).tibia == before.tibia
