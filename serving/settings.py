@@ -12,7 +12,17 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, HttpUrl, IPvAnyNetwork, SecretStr, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FilePath,
+    HttpUrl,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 
 from kneeoa.model.errors import ConfigError
@@ -153,7 +163,7 @@ class StowPeer(_Section):
     token: SecretStr | None = None
     user: str | None = None
     password: SecretStr | None = None
-    authorities: Path | None = None
+    authorities: FilePath | None = None
     in_clear: bool = False
 
     @model_validator(mode="after")

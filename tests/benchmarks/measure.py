@@ -230,6 +230,23 @@ def cold_start(path: Path, size: tuple[int, int]) -> Figure:
     return figure("cold start", "", size, times["ours"], times["floor"])
 
 
+UNHURRIED = {"KNEEOA_LIMITS__REQUESTS_A_MINUTE": "1000000", "KNEEOA_QUEUE__FREE_BYTES": "0"}
+"""Settings of a service that is measured: neither a rate nor a small disk disturbs."""
+
+
+def report(out: Path, found: Mapping[str, object], lines: Sequence[str]) -> None:
+    """Writes what was found as JSON; the figures and their bars on stdout.
+
+    Args:
+        out: the file; its folder is made.
+        found: with the machine that it was found on.
+        lines: of the figures.
+    """
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
 def machine() -> dict[str, str | int | float]:
     """What the figures were taken on; the machine's name is nobody's business."""
     cpuinfo = Path("/proc/cpuinfo")

@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.append(str(Path(__file__).parents[2]))
 
 from playwright.sync_api import Page, sync_playwright
-from tests.benchmarks.measure import Spread, machine, sizes, spread
+from tests.benchmarks.measure import UNHURRIED, Spread, machine, report, sizes, spread
 from tests.benchmarks.service_films import load_films
 from tests.serving.running_service import RunningService
 from tests.serving.server import RELATED, related
@@ -162,13 +162,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         film = load_films(chosen.size[0], folder)[0]
-        environment = {"KNEEOA_LIMITS__REQUESTS_A_MINUTE": "1000000", "KNEEOA_QUEUE__FREE_BYTES": "0"}
-        with RunningService(folder / "data", environment) as service:
+        with RunningService(folder / "data", UNHURRIED) as service:
             result = measured(service, film.content, chosen.rounds, chosen.studies)
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    said = {"machine": facts, "size": list(chosen.size[0]), **result}
-    chosen.out.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.writelines(f"{line}\n" for line in told(result))
+    report(chosen.out, {"machine": facts, "size": list(chosen.size[0]), **result}, told(result))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from the queue; how four good clients fare beside 200 slow or broken ones; and h
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ import numpy as np
 # Last, so that the repository's folders shadow nobody's packages.
 sys.path.append(str(Path(__file__).parents[2]))
 
-from tests.benchmarks.measure import machine, sizes
+from tests.benchmarks.measure import UNHURRIED, machine, report, sizes
 from tests.benchmarks.service_films import InProcess, LoadFilm, load_films
 from tests.serving.running_service import RunningService
 from tests.serving.server import RELATED, related
@@ -276,14 +275,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         films = load_films(chosen.size[0], folder)
-        environment = {"KNEEOA_LIMITS__REQUESTS_A_MINUTE": "1000000", "KNEEOA_QUEUE__FREE_BYTES": "0"}
-        with RunningService(folder / "data", environment) as service:
+        with RunningService(folder / "data", UNHURRIED) as service:
             alone = InProcess(films)
             result = measured(Bench(service, films, alone), service, films, chosen)
-    chosen.out.parent.mkdir(parents=True, exist_ok=True)
-    said = {"machine": facts, "size": list(chosen.size[0]), **result}
-    chosen.out.write_text(json.dumps(said, indent=1) + "\n", encoding="utf-8")
-    sys.stdout.writelines(f"{line}\n" for line in told(result))
+    report(chosen.out, {"machine": facts, "size": list(chosen.size[0]), **result}, told(result))
 
 
 if __name__ == "__main__":

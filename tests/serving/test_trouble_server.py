@@ -2,48 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
 
-from tests.serving.server import ROOT, Server
+from tests.serving.apart import on_own_disk
+from tests.serving.server import Server
 from tests.serving.test_kill_server import small_films
 
 from kneeoa.serving.store.database import SQLITE_NAME
 
 
 def test_a_data_folder_that_cannot_be_written_is_told_in_words(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    mount = 'mount -t tmpfs -o ro none "$1" && shift && exec "$@"'
-    serve = [sys.executable, "-m", "kneeoa", "serve", "--port", "0", "--data", str(tmp_path / "disk" / "data")]
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mount, "sh", str(tmp_path / "disk"), *serve],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    disk = tmp_path / "disk"
+    serve = [sys.executable, "-m", "kneeoa", "serve", "--port", "0", "--data", str(disk / "data")]
+    done = on_own_disk(disk, "ro", serve)
     assert done.returncode not in {0, 1}
     assert "The data folder cannot be written" in done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_full_disk_is_an_answer_too_and_all_films_are_taken_when_there_is_room(tmp_path: Path) -> None:
-    (tmp_path / "disk").mkdir()
-    mount = 'mount -t tmpfs -o size=40m none "$1" && shift && exec "$@"'
-    fill = [sys.executable, "-m", "tests.serving.full_disk", str(tmp_path / "disk")]
-    done = subprocess.run(
-        ["unshare", "-m", "sh", "-c", mount, "sh", str(tmp_path / "disk"), *fill],
-        capture_output=True,
-        text=True,
-        timeout=500,
-        check=False,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))},
-    )
+    disk = tmp_path / "disk"
+    done = on_own_disk(disk, "size=40m", [sys.executable, "-m", "tests.serving.full_disk", str(disk)])
     assert done.returncode == 0, done.stderr[-3000:]
     assert "recovered" in done.stdout
 

@@ -141,6 +141,7 @@ def test_what_is_not_named_as_stored_is_not_sent(
         {"url": "https://user:word@archive.example/dicom-web"},
         {"url": "ftp://archive.example"},
         {"url": "https://archive.example", "name": "two words"},
+        {"url": "https://archive.example", "authorities": "/nowhere/hospital.pem"},
     ],
 )
 def test_a_secret_or_a_result_does_not_travel_in_clear_unasked(given: dict[str, object]) -> None:
