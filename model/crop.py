@@ -7,6 +7,7 @@ band of rows that holds the joint and its margins; the rest of the square is sha
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -99,11 +100,23 @@ def cut_square(pixels: FloatImage, square: Square) -> FloatImage:
     image = Image.fromarray(part)
     picture = image.resize((size, size), Image.Resampling.BICUBIC, box=(left, top, right, bottom))
     if turned:
-        picture = picture.rotate(-square.angle_degrees, Image.Resampling.BICUBIC)
-        edge = (size - SQUARE) // 2
-        picture = picture.crop((edge, edge, edge + SQUARE, edge + SQUARE))
+        picture = _middle_turned(picture, square.angle_degrees)
     # Bicubic overshoots at sharp edges; the frame stays in [0, 1].
     return np.clip(np.asarray(picture, dtype=np.float32), 0.0, 1.0)
+
+
+def _middle_turned(picture: Image.Image, degrees: float) -> Image.Image:
+    """The middle `SQUARE` x `SQUARE` of a square picture, turned clockwise by so many degrees.
+
+    As `rotate` and `crop` would give it, without the corners that `crop` would throw away.
+    """
+    turn = math.radians(degrees)
+    cos, sin = math.cos(turn), math.sin(turn)
+    edge, middle = (picture.width - SQUARE) // 2, picture.width / 2
+    # From the result's column and row to the picture's, as Pillow asks for: both turn about the picture's middle.
+    offset = edge - middle
+    onto = (cos, sin, middle + (cos + sin) * offset, -sin, cos, middle + (cos - sin) * offset)
+    return picture.transform((SQUARE, SQUARE), Image.Transform.AFFINE, onto, Image.Resampling.BICUBIC)
 
 
 def _part(pixels: FloatImage, box: tuple[float, float, float, float], size: int) -> tuple[FloatImage, tuple[int, int]]:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.model.calibrate import decide, kl_grade, probabilities
-from kneeoa.model.crop import canonical, cut_square, network_input
+from kneeoa.model.crop import canonical, network_input
 from kneeoa.model.dicom import read_radiograph
 from kneeoa.model.errors import FilmError, ReasonCode, Refusal
 from kneeoa.model.finder import FinderSession
@@ -205,7 +205,7 @@ class KneeGrader:
 
     @staticmethod
     def _crop(pixels: FloatImage, region: KneeRegion, side: Side) -> FloatImage:
-        return network_input(canonical(cut_square(pixels, region.square), side))
+        return network_input(canonical(region.cut_from(pixels), side))
 
     def _graded(self, knee: KneeGrades, region: KneeRegion, scores: KneeScores, k: int, shown: Side) -> KneeGrades:
         """A knee with its grade, or refused for what its crop, or its surroundings, look like."""
@@ -232,7 +232,7 @@ class KneeGrader:
         if self.joint_space is None or settings is None:
             return None
         side = Side.UNKNOWN if reading.side is Side.UNKNOWN else shown
-        found = self.joint_space.measure(cut_square(radiograph.pixels, region.square), side)
+        found = self.joint_space.measure(region.cut_from(radiograph.pixels), side)
         read: Mapping[str, NarrowingGrade] = {}
         if self.jsn is not None and side is not Side.UNKNOWN:
             read = self.jsn.grades(self._crop(radiograph.pixels, region, side))

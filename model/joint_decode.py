@@ -6,6 +6,7 @@ pairs of rows, so that an edge that one curve could mistake for its own is left 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,13 +58,16 @@ def two_curves(
     rows, columns = femur.shape
     forbidden = np.where(np.arange(rows)[None, :] < np.arange(rows)[:, None], _NEVER, np.float32(0))
     inside = None if between is None else np.cumsum(np.pad(between, ((1, 0), (0, 0))), axis=0, dtype=np.float32)
+    steps = [_steps(of) for of in stiffness]
+    # Before either curve steps, and between the two steps. Where the best pair came from is asked of its own places
+    # alone, on the way back.
+    reached = np.empty((columns, 2, rows, rows), dtype=np.float32)
     score = np.zeros((rows, rows), dtype=np.float32)
-    came = np.empty((columns, 2, rows, rows), dtype=np.int8)
     for column in range(columns):
         if column:
-            score, came[column, 0] = _stepped(score, stiffness[0])
-            turned, back = _stepped(np.ascontiguousarray(score.T), stiffness[1])
-            score, came[column, 1] = turned.T, back.T
+            reached[column, 0] = score
+            reached[column, 1] = _stepped(score, steps[0])
+            score = _stepped(reached[column, 1].T, steps[1]).T
         score = score + femur[:, column, None] + tibia[None, :, column] + forbidden
         if inside is not None:
             score += inside[None, 1:, column] - inside[:-1, column, None]
@@ -73,24 +77,35 @@ def two_curves(
         best[:, column] = at, below
         if column:
             # The tibia stepped last, so it is taken back first.
-            below = below + came[column, 1, at, below]
-            at = at + came[column, 0, at, below]
+            below = _came_from(reached[column, 1, at], int(below), steps[1])
+            at = _came_from(reached[column, 0, :, below], int(at), steps[0])
     return best[0], best[1]
 
 
-def _stepped(score: FloatImage, stiffness: Stiffness) -> tuple[FloatImage, npt.NDArray[np.int8]]:
-    """Best score after a step along the first axis, and the step back that it came by."""
-    reach, penalties = stiffness.reach, stiffness.penalties()
-    wide = np.pad(score, ((reach, reach), (0, 0)), constant_values=_NEVER)
-    best = score - penalties[reach]
-    back = np.zeros(score.shape, dtype=np.int8)
-    for step in range(-reach, reach + 1):
-        if step:
-            other = wide[reach + step : reach + step + len(score)] - penalties[reach + step]
-            better = other > best
-            np.copyto(best, other, where=better)
-            back[better] = step
-    return best, back
+def _steps(stiffness: Stiffness) -> list[tuple[int, np.float32]]:
+    """Steps in rows with what they cost: none first, since of equals the first wins, then from the highest down."""
+    penalties = stiffness.penalties()
+    moves = [0, *(step for step in range(-stiffness.reach, stiffness.reach + 1) if step)]
+    return [(step, penalties[stiffness.reach + step]) for step in moves]
+
+
+def _stepped(score: FloatImage, steps: Sequence[tuple[int, np.float32]]) -> FloatImage:
+    """Best score after a step along the first axis."""
+    rows = len(score)
+    best = score - steps[0][1]
+    # One array for every step: making a new one takes as long as filling it.
+    other = np.empty_like(best)
+    for step, penalty in steps[1:]:
+        first, last = max(0, -step), rows - max(0, step)
+        np.subtract(score[first + step : last + step], penalty, out=other[first:last])
+        np.maximum(best[first:last], other[first:last], out=best[first:last])
+    return best
+
+
+def _came_from(score: FloatImage, row: int, steps: Sequence[tuple[int, np.float32]]) -> int:
+    """The row from which a step led to this one: (rows,) scores before it."""
+    rows = [(row + step, penalty) for step, penalty in steps if 0 <= row + step < len(score)]
+    return rows[int(np.argmax([score[of] - penalty for of, penalty in rows]))][0]
 
 
 def refined(scores: FloatImage, rows: npt.NDArray[np.intp], reach: int) -> Floats:

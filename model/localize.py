@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from kneeoa.model.crop import JOINT_BELOW_MIDDLE, PLATEAU_FRACTION, Square
+from kneeoa.model.crop import JOINT_BELOW_MIDDLE, PLATEAU_FRACTION, Square, cut_square
 from kneeoa.model.film_views import View, close_view, whole_views
 from kneeoa.model.finder import CELL_PX, WIDTH_UNIT_PX, FinderScores, FinderSession
 from kneeoa.model.radiograph import FloatImage
@@ -48,6 +48,7 @@ class KneeRegion:
         metal: probability in [0, 1] that its square shows metal (see `metal.with_metal`); 0 where nobody asked.
         features: (features,) float32: what the finder pooled from the place, for `gate.Gate.looks_logit`; empty where a
             region was not found but made.
+        cut: (288, 288) float32 in [0, 1]: `square` cut from the film, bone bright; None where nobody needed it yet.
     """
 
     centre: tuple[float, float]
@@ -61,6 +62,7 @@ class KneeRegion:
     features: npt.NDArray[np.float32] = field(
         default_factory=lambda: np.zeros(0, dtype=np.float32), compare=False, repr=False
     )
+    cut: FloatImage | None = field(default=None, compare=False, repr=False)
 
     @property
     def square(self) -> Square:
@@ -72,6 +74,10 @@ class KneeRegion:
         row = self.centre[0] - up * math.cos(turn)
         column = self.centre[1] - up * math.sin(turn)
         return Square(row, column, size, self.angle_degrees)
+
+    def cut_from(self, film: FloatImage) -> FloatImage:
+        """(288, 288) float32 in [0, 1]: the knee's square on its film, not mirrored; `canonical` turns grey values."""
+        return cut_square(film, self.square) if self.cut is None else self.cut
 
     def seen_share(self, shape: tuple[int, int]) -> float:
         """Share of the joint, margins included, that lies on a film of so many rows and columns.

@@ -231,17 +231,18 @@ def _over_a_joint(middle: tuple[float, float], step: int, regions: Sequence[Knee
 
 def _in_a_word(one: _Candidate, degrees: float, others: Sequence[_Candidate]) -> bool:
     turn = math.radians(degrees)
-    height = _extent(one.shape, turn)[0]
+    height, width = _extent(one.shape, turn)
     for other in others:
         down = other.middle[0] - one.middle[0]
         across = other.middle[1] - one.middle[1]
         along, aside = -math.sin(turn) * down + math.cos(turn) * across, math.cos(turn) * down + math.sin(turn) * across
         if math.hypot(along, aside) < 0.3 * height:
             continue  # itself, at another level
+        if abs(aside) >= 0.4 * height:
+            continue
         other_height, other_width = _extent(other.shape, turn)
-        gap = abs(along) - (_extent(one.shape, turn)[1] + other_width) / 2
-        same = _TEXT_HEIGHT[0] < other_height / height < _TEXT_HEIGHT[1]
-        if same and abs(aside) < 0.4 * height and gap < _TEXT_GAP * height:
+        gap = abs(along) - (width + other_width) / 2
+        if _TEXT_HEIGHT[0] < other_height / height < _TEXT_HEIGHT[1] and gap < _TEXT_GAP * height:
             return True
     return False
 

@@ -145,7 +145,8 @@ def with_metal(film: FloatImage, regions: Sequence[KneeRegion], network: MetalSe
         network: of the release.
 
     Returns:
-        The regions with `metal` read.
+        The regions with `metal` read, and their squares `cut`.
     """
     knees = [squares_at(film, region.square, network.looks_along) for region in regions]
-    return [replace(of, metal=float(metal)) for of, metal in zip(regions, network.at_knees(knees), strict=True)]
+    metal = network.at_knees(knees)
+    return [replace(of, metal=float(m), cut=squares[0]) for of, m, squares in zip(regions, metal, knees, strict=True)]

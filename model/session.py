@@ -109,9 +109,8 @@ def open_session(network: bytes, device: str = "auto", threads: int = 0) -> tupl
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    if threads == 1:
-        # A spinning thread takes the core that the next worker needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A spinning thread takes the core that the next worker needs, or, in one process, what comes between two networks.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     chosen = _choose(device, onnxruntime.get_available_providers())
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if chosen == "cuda" else ["CPUExecutionProvider"]
     return onnxruntime.InferenceSession(network, options, providers=providers), chosen
