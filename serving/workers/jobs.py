@@ -9,9 +9,12 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from pydantic import TypeAdapter
+
 from kneeoa.model.grades import JSON
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.results.objects import Form, Request
+from kneeoa.serving.results.study_parts import StudyRequest
 
 Report = dict[str, JSON]
 """One film's object of the report contract (docs/report.md)."""
@@ -29,6 +32,8 @@ class Wanted(StrEnum):
     """Where its grades rest, on a transparent ground."""
     OVERLAY = "overlay"
     RESULTS = "results"
+    STUDY = "study"
+    """A study's own Structured Report, of films that were graded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,7 @@ class Job:
         spacing_mm: pixel spacing, where the file does not say it.
         request: which forms of the result.
         report: a report that was made before; the film is then not graded again.
+        study: the study's document, which `path` has nothing to do with.
     """
 
     path: str
@@ -50,6 +56,7 @@ class Job:
     spacing_mm: float | None = None
     request: Request | None = None
     report: Report | None = None
+    study: StudyRequest | None = None
 
     def to_bytes(self) -> bytes:
         """The job as JSON."""
@@ -64,12 +71,18 @@ class Job:
             forms = tuple(Form(form) for form in request["forms"])
             request = Request(forms, request["codes"], request["uid"], request["made"])
         wanted = Wanted(fields["wanted"])
-        return cls(fields["path"], wanted, fields["side"], fields["spacing_mm"], request, fields["report"])
+        study = None if fields["study"] is None else _study_request(fields["study"])
+        return cls(fields["path"], wanted, fields["side"], fields["spacing_mm"], request, fields["report"], study)
 
     @property
     def stated_side(self) -> Side | None:
         """The side as the reader takes it."""
         return None if self.side is None else Side(self.side)
+
+
+def _study_request(fields: dict[str, JSON]) -> StudyRequest:
+    """What `asdict` made of a request, checked: it has come through a pipe."""
+    return TypeAdapter(StudyRequest).validate_python(fields)
 
 
 @dataclass(frozen=True, slots=True)
