@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,6 +48,23 @@ class StudyRequest:
     predecessor: tuple[str, str] | None
     parts: tuple[StudyPart, ...]
 
+    @classmethod
+    def from_fields(
+        cls,
+        *,
+        uid: str,
+        made: float,
+        codes: str | None,
+        release: Sequence[str],
+        predecessor: Sequence[str] | None,
+        parts: Sequence[dict[str, JSON]],
+    ) -> StudyRequest:
+        """The request that JSON has carried, where tuples have become lists."""
+        name, sha256, software = release
+        before = None if predecessor is None else (predecessor[0], predecessor[1])
+        read = tuple(_part(part) for part in parts)
+        return cls(uid, made, codes, (name, sha256, software), before, read)
+
 
 def part_of(path: Path, uid: str, made: float, report: dict[str, JSON], joined: dict[str, JSON]) -> StudyPart:
     """One film of a study.
@@ -70,6 +88,17 @@ def part_of(path: Path, uid: str, made: float, report: dict[str, JSON], joined: 
         else:
             told.append(knee)
     return StudyPart(str(path), uid, made, {**report, "knees": told}, tuple(places))
+
+
+def _part(fields: dict[str, JSON]) -> StudyPart:
+    report, places = fields["report"], fields["headline"]
+    return StudyPart(
+        path=str(fields["path"]),
+        uid=str(fields["uid"]),
+        made=float(str(fields["made"])),
+        report=report if isinstance(report, dict) else {},
+        headline=tuple(place for place in places if isinstance(place, int)) if isinstance(places, list) else (),
+    )
 
 
 def _same(headline: dict[str, JSON], knee: JSON) -> bool:

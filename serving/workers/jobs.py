@@ -9,8 +9,6 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from pydantic import TypeAdapter
-
 from kneeoa.model.grades import JSON
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.results.objects import Form, Request
@@ -71,18 +69,13 @@ class Job:
             forms = tuple(Form(form) for form in request["forms"])
             request = Request(forms, request["codes"], request["uid"], request["made"])
         wanted = Wanted(fields["wanted"])
-        study = None if fields["study"] is None else _study_request(fields["study"])
+        study = None if fields["study"] is None else StudyRequest.from_fields(**fields["study"])
         return cls(fields["path"], wanted, fields["side"], fields["spacing_mm"], request, fields["report"], study)
 
     @property
     def stated_side(self) -> Side | None:
         """The side as the reader takes it."""
         return None if self.side is None else Side(self.side)
-
-
-def _study_request(fields: dict[str, JSON]) -> StudyRequest:
-    """What `asdict` made of a request, checked: it has come through a pipe."""
-    return TypeAdapter(StudyRequest).validate_python(fields)
 
 
 @dataclass(frozen=True, slots=True)

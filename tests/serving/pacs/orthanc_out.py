@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from threading import Event
@@ -32,6 +34,7 @@ from kneeoa.serving.pacs.store_scp import StorageScp
 from kneeoa.serving.pacs.store_scu import DicomDestination
 from kneeoa.serving.pipeline.destinations import SentObject
 from kneeoa.serving.pipeline.identity import capture_uid
+from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
 from kneeoa.serving.pipeline.outbox import described
 from kneeoa.serving.results.objects import Form, Request, result_objects
 from kneeoa.serving.settings import PacsPeer, PacsSettings
@@ -52,11 +55,9 @@ def settings(peer: dict[str, object], **more: str) -> dict[str, str]:
 
 def states(server: Server) -> dict[tuple[str, str], int]:
     """How many objects stand where, by destination and state."""
-    lines = [line for line in server.client.get("/metrics").text.splitlines() if line.startswith("kneeoa_deliveries{")]
-    counted = {}
-    for line in lines:
-        _, destination, _, state, count = line.replace("}", '"').split('"')[0:5]
-        counted[destination, state] = round(float(count))
+    line = re.compile(r'^kneeoa_deliveries\{destination="([^"]+)",state="([^"]+)"\} (\S+)$', re.MULTILINE)
+    found = line.findall(server.client.get("/metrics").text)
+    counted = {(destination, state): round(float(count)) for destination, state, count in found}
     return {key: count for key, count in counted.items() if count}
 
 
@@ -68,7 +69,7 @@ def classes(archive: httpx.Client) -> Counter[str]:
 
 
 def committed(folder: Path) -> None:
-    """C-STORE with commitment and C-FIND, and STOW-RS with QIDO-RS, into one Orthanc; what it does not have, it says."""
+    """C-STORE with commitment and C-FIND, STOW-RS with QIDO-RS, into one Orthanc; what it does not have, it says."""
     web = json.dumps([{"name": "web", "url": f"http://127.0.0.1:{WEB}/dicom-web", "verify": "qido"}])
     peer = {**PEER, "commitment": "required", "verify": "find"}
     count = 3
@@ -90,15 +91,15 @@ def refused(archive: httpx.Client, folder: Path) -> None:
     told: dict[str, dict[str, bool]] = {}
     came = Event()
 
-    def take(transaction: str, kept: dict[str, bool]) -> bool:
+    def take(transaction: str, kept: Mapping[str, bool]) -> bool:
         told[transaction] = dict(kept)
         came.set()
         return True
 
-    reports = Reports(take)  # type: ignore[arg-type]  # a dict is a Mapping
+    reports = Reports(take)
     own = PacsSettings(port=KNEEOA)
     scp = StorageScp(own, reports)
-    scp.start(lambda source, *, sender: None)  # type: ignore[arg-type, return-value]  # nobody sends
+    scp.start(lambda source, *, sender: Receipt(ReceiptState.REFUSED))  # noqa: ARG005 - called by these names
     try:
         peer = PacsPeer.model_validate({**PEER, "commitment": "required", "verify": "find"})
         one = described(made)
