@@ -9,8 +9,9 @@ import pytest
 from tests.serving.apart import in_own_network
 
 
-def run(folder: Path, *words: str) -> str:
-    done = in_own_network([sys.executable, "-m", "tests.serving.pacs.orthanc_out", words[0], str(folder), *words[1:]])
+def run(folder: Path, *words: str, seconds: float = 600.0) -> str:
+    program = [sys.executable, "-m", "tests.serving.pacs.orthanc_out", words[0], str(folder), *words[1:]]
+    done = in_own_network(program, seconds)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
@@ -31,4 +32,4 @@ def test_thirty_films_reach_the_archive_once_under_two_kills(tmp_path: Path) -> 
 
 @pytest.mark.soak
 def test_three_hundred_films_reach_the_archive_once_under_twenty_kills(tmp_path: Path) -> None:
-    assert "survive 20 kills" in run(tmp_path, "kills", "300", "20")
+    assert "survive 20 kills" in run(tmp_path, "kills", "300", "20", seconds=7200)
