@@ -97,7 +97,9 @@ class KneeService:
         delivery_work = DeliveryWork(self.database, self.courier, settings.queue)
         self._work = Work(settings, self.database, url, steps, delivery_work)
         documents = StudyDocuments(self.database, self.release, outgoing.site, outgoing.study_quiet_seconds)
-        self._housekeeping = Housekeeping(self.database, self.originals, self._work, documents, settings.retention_days)
+        self._housekeeping = Housekeeping(
+            self.database, self.originals, self._work, documents, self.courier, settings.retention_days
+        )
         admission = Admission(settings.queue, self.database, self.originals)
         self._intake = Intake(admission, self.database, self.originals, self._work, settings.limits.file_bytes)
         self._running = False

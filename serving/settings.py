@@ -208,6 +208,8 @@ class StudyReportSettings(_Section):
     @model_validator(mode="before")
     @classmethod
     def _or_just_on(cls, given: object) -> object:
+        if isinstance(given, dict):  # YAML 1.1 reads the bare word `on` as true, also where it is a key
+            return {"on" if key is True else key: value for key, value in given.items()}
         return {"on": given} if isinstance(given, bool | str) else given
 
 

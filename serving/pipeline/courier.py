@@ -83,6 +83,11 @@ class Courier:
         self._outbox = outbox
         self._settings = settings
 
+    @property
+    def has_destinations(self) -> bool:
+        """Whether there is anywhere to go."""
+        return bool(self._destinations)
+
     def bring(self, batch: str, name: str, turn: int) -> float | None:
         """One turn of the work on a batch for a destination.
 
@@ -106,7 +111,7 @@ class Courier:
             return max(0.0, rows[0].due - time.time())
         destination = self._destinations.get(name)
         if destination is None:
-            return self.stumble(batch, name, turn, DESTINATION_UNKNOWN)
+            return self.stumble(Consignment(batch, name, turn, 0.0), DESTINATION_UNKNOWN, 1)
         contents = self._outbox.objects(batch)
         rows = self._without_objects(rows, contents)
         work = Consignment(batch, name, turn, rows[0].due if rows else 0.0)
@@ -115,12 +120,17 @@ class Courier:
             self._visited(trip, destination)
         return self._settled(trip)
 
-    def stumble(self, batch: str, name: str, turn: int, reason: str) -> float | None:
-        """Counts a failure of everything that is open of a batch; see `bring`."""
+    def stumble(self, work: Consignment, reason: str, limit: int) -> float | None:
+        """Counts a failure of everything that is open of a batch; see `bring`.
+
+        Args:
+            work: the turn that failed.
+            reason: stable code.
+            limit: failures after which an object is given up.
+        """
         with self._database.read() as session:
-            rows = [row for row in open_of(session, batch, name) if row.turn == turn]
-        limit = 1 if reason == DESTINATION_UNKNOWN else self._settings.delivery_attempts
-        trip = _Trip(Consignment(batch, name, turn, 0.0), rows, limit)
+            rows = [row for row in open_of(session, work.batch, work.destination) if row.turn == work.turn]
+        trip = _Trip(work, rows, limit)
         trip.trouble = dict.fromkeys((row.object_uid for row in rows), reason)
         return self._settled(trip)
 
@@ -160,6 +170,17 @@ class Courier:
         for batch in over:
             self._outbox.forget(batch)
         return bool(rows)
+
+    def sweep(self) -> int:
+        """Removes objects that are on no way any more; a crash may have left them. How many batches."""
+        swept = 0
+        for batch in self._outbox.batches():
+            with self._database.read() as session:
+                if is_any_open(session, batch):
+                    continue
+            self._outbox.forget(batch)
+            swept += 1
+        return swept
 
     def _without_objects(self, rows: Sequence[Delivery], contents: Mapping[str, bytes]) -> list[Delivery]:
         """Forgets what cannot be made of the film, such as the picture of one that cannot be read."""

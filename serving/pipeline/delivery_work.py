@@ -69,8 +69,8 @@ class DeliveryWork:
             return courier.bring(batch, destination, turn)
 
         @DBOS.step(name="stumble", retries_allowed=True, max_attempts=max(2, attempts), interval_seconds=interval)
-        def stumble(batch: str, destination: str, turn: int, reason: str) -> float | None:
-            return courier.stumble(batch, destination, turn, reason)
+        def stumble(batch: str, destination: str, turn: int, reason: str, limit: int) -> float | None:
+            return courier.stumble(Consignment(batch, destination, turn, 0.0), reason, limit)
 
         @DBOS.workflow(name="delivery")
         def delivery(batch: str, destination: str, turn: int) -> None:
@@ -80,7 +80,9 @@ class DeliveryWork:
                 if stopping() or isinstance(error, GradingClosedError):
                     raise  # the next start takes it up
                 _log.warning("delivery_stumbled", reason=_reason_of(error), error=type(error).__name__)
-                pause = stumble(batch, destination, turn, _reason_of(error))
+                # What the destination has nothing to do with is not tried for hours: it may kill a worker each time.
+                limit = self._settings.delivery_attempts if isinstance(error, StoreError) else attempts
+                pause = stumble(batch, destination, turn, _reason_of(error), limit)
             if pause is not None:
                 enqueue(Consignment(batch, destination, turn + 1, 0.0), pause)
 
@@ -91,11 +93,13 @@ class DeliveryWork:
 
         self._enqueue = lambda work: enqueue(work, max(0.0, work.due - time.time()))
 
-    @staticmethod
-    def open_queue(poll_seconds: float) -> None:
-        """Begins to take work from the queue."""
+    def open_queue(self, poll_seconds: float) -> None:
+        """Begins to take work from the queue, where there is or may be any: each look costs a little."""
         from dbos import DBOS
 
+        with self._database.read() as session:
+            if not self._courier.has_destinations and not open_consignments(session, lagging=False):
+                return
         DBOS.register_queue(
             QUEUE,
             partition_worker_concurrency=PLACES,

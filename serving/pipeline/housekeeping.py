@@ -11,6 +11,7 @@ from threading import Event, Thread
 import structlog
 from sqlalchemy import and_, or_, select, update
 
+from kneeoa.serving.pipeline.courier import Courier
 from kneeoa.serving.pipeline.study_documents import StudyDocuments
 from kneeoa.serving.pipeline.work import Work
 from kneeoa.serving.store.database import Database
@@ -67,6 +68,7 @@ class Housekeeping:
         database, originals: the store.
         work: the queue.
         documents: of studies.
+        courier: of results on their way.
         retention_days: see `Settings.retention_days`.
     """
 
@@ -76,12 +78,14 @@ class Housekeeping:
         originals: Originals,
         work: Work,
         documents: StudyDocuments,
+        courier: Courier,
         retention_days: float | None,
     ) -> None:
         self._database = database
         self._originals = originals
         self._work = work
         self._documents = documents
+        self._courier = courier
         self._retention_days = retention_days
         self._stop = Event()
         self._thread = Thread(target=self._run, name="kneeoa-housekeeping", daemon=True)
@@ -115,5 +119,6 @@ class Housekeeping:
     def _slow(self) -> None:
         if self._retention_days is not None:
             remove_old_originals(self._database, self._originals, self._retention_days, time.time())
+        self._courier.sweep()
         while self._work.collect():
             pass

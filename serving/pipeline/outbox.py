@@ -73,6 +73,10 @@ class Outbox:
         with self._locks[hash(batch) % _LOCKS], named_failures():
             self._path(batch).unlink(missing_ok=True)
 
+    def batches(self) -> list[str]:
+        """Batches whose objects are there."""
+        return sorted(path.stem for path in self._folder.glob("*.objects"))
+
     def _path(self, batch: str) -> Path:
         return self._folder / f"{batch}.objects"
 

@@ -55,7 +55,7 @@ class Size:
 
 
 SMALL = Size(3, 10, 3, 1.0, 1.2, 20)
-SOAK = Size(50, 120, 10, 5.0, 10.0, 60)
+SOAK = Size(50, 120, 10, 5.0, 5.0, 40)
 
 
 def archives(size: Size, ours: int) -> dict[str, FaultyArchive]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from tests.serving.pipeline.many_films import write_films
 from tests.serving.pipeline.paper_archive import PaperArchive, Press
 from tests.serving.pipeline.scripted import ScriptedGrading, service_on, settle, wait_for
+from tests.serving.postgres import PostgresCluster
 
 from kneeoa.model.grades import JSON
 from kneeoa.serving.grading import GradingError
@@ -366,8 +366,38 @@ def test_originals_stay_for_as_long_as_something_of_them_is_on_its_way(
 def test_a_wait_doubles_up_to_the_longest(tmp_path: Path, press: Press) -> None:
     queue = {"backoff_seconds": 1.0, "longest_wait_seconds": 10.0}
     service = service_on(tmp_path / "data", ScriptedGrading(), Outgoing(objects=press), queue=queue)
-    pauses: Callable[[int], float] = service.courier._pause
-    assert [round(pauses(n) / 2 ** (n - 1), 1) == 1 or 0.9 <= pauses(n) / 2 ** (n - 1) <= 1.1 for n in (1, 2, 3)]
-    assert 9 <= pauses(50) <= 11
+    for failures, wait in ((1, 1.0), (2, 2.0), (3, 4.0), (50, 10.0)):
+        assert 0.9 * wait <= service.courier._pause(failures) <= 1.1 * wait
     service.database.close()
-    assert time.time() > 0
+
+
+def test_objects_that_a_crash_left_behind_are_swept_away(tmp_path: Path, films: list[Path], press: Press) -> None:
+    archive = PaperArchive()
+    archive.open.clear()
+    with running(tmp_path / "data", press, [archive]) as service:
+        outbox = tmp_path / "data" / "outbox"
+        (outbox / "abandoned.objects").write_bytes(b"")
+        send(service, films[0])
+        settle(service)
+        wait_for(lambda: archive.visits > 0)
+        service._housekeeping._slow()
+        (kept,) = outbox.iterdir()
+        assert kept.stem != "abandoned", "what is on its way is kept"
+        archive.open.set()
+        delivered(service)
+        assert not list(outbox.iterdir())
+
+
+def test_results_are_brought_once_also_from_postgresql(
+    tmp_path: Path, films: list[Path], press: Press, postgres: PostgresCluster
+) -> None:
+    archive = PaperArchive(rules=Rules(verify=True))
+    archive.failures["sr"] = [REFUSED, LOST]
+    options = {"database_url": postgres.new_database(), "queue": {"delivery_attempts": 5}}
+    with running(tmp_path / "data", press, [archive], **options) as service:
+        ids = [send(service, film) for film in films[:2]]
+        delivered(service)
+        assert archive.kinds == ["sc", "sc", "sr", "sr"]
+        assert all(states(service, film_id) == {"sc": "verified", "sr": "verified"} for film_id in ids)
+        assert service.dead_letters() == ()
+        assert [count.states for count in service.deliveries()] == [{"verified": 4}]
