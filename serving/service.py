@@ -9,30 +9,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from sqlalchemy import func, select
-from sqlalchemy.orm import Session
-
-from kneeoa.model.grades import JSON, KL_GRADES, ReleaseFacts
+from kneeoa.model.grades import JSON, ReleaseFacts
+from kneeoa.serving.correcting import CorrectionRequest, keep_correction
 from kneeoa.serving.corrections import CorrectionRow, CorrectionsTable, corrections_table
 from kneeoa.serving.grading import FilmGrading, InProcessGrading
 from kneeoa.serving.listeners import Listeners
 from kneeoa.serving.pipeline.admission import Admission
-from kneeoa.serving.pipeline.destinations import Destination, EventStream
+from kneeoa.serving.pipeline.courier import Courier
+from kneeoa.serving.pipeline.delivery_work import DeliveryWork
+from kneeoa.serving.pipeline.destinations import Outgoing
+from kneeoa.serving.pipeline.event_stream import EventStream
 from kneeoa.serving.pipeline.housekeeping import Housekeeping
 from kneeoa.serving.pipeline.intake import Intake, Receipt
+from kneeoa.serving.pipeline.outbox import Outbox
 from kneeoa.serving.pipeline.owner import Ownership
 from kneeoa.serving.pipeline.rework import NotFoundError, drop, regrade, replay
 from kneeoa.serving.pipeline.steps import Steps
+from kneeoa.serving.pipeline.study_documents import StudyDocuments
 from kneeoa.serving.pipeline.work import Work
 from kneeoa.serving.settings import Settings
-from kneeoa.serving.store import reading
+from kneeoa.serving.store import deliveries, reading
 from kneeoa.serving.store.database import Database, database_url, migrate
-from kneeoa.serving.store.films import happened, study_films, waiting
+from kneeoa.serving.store.deliveries import DeliveryCount
+from kneeoa.serving.store.films import study_films, waiting
 from kneeoa.serving.store.originals import Originals
 from kneeoa.serving.store.reading import DeadLetter, EventRow, ResultRow, StudyFilter, StudyOrder, StudyPage
-from kneeoa.serving.store.tables import Correction, Event, Film, FilmState, Result, Study
+from kneeoa.serving.store.tables import Film, Study
 from kneeoa.serving.store.trends import Trends, trends
-from kneeoa.serving.study import study_report
+from kneeoa.serving.study import study_report, with_deliveries
 from kneeoa.serving.worklist import Worklist, WorklistRow, worklist_row
 
 DEFAULT_PRIORITY = 5
@@ -46,31 +50,12 @@ class QueueState:
     Attributes:
         depth: films that wait or are worked on.
         oldest_seconds: how long the oldest of them has waited; 0 where none does.
-        dead_letters: films whose work failed for good.
+        dead_letters: films whose work, or one of whose deliveries, failed for good.
     """
 
     depth: int
     oldest_seconds: float
     dead_letters: int
-
-
-@dataclass(frozen=True, slots=True)
-class CorrectionRequest:
-    """A reader's grade.
-
-    Attributes:
-        side: "R", "L" or "unknown", as the report names the knee.
-        reader: pseudonym of the reader; never a name.
-        grade: KL 0-4, or None for "cannot be graded".
-        reason: why.
-        film_id: which film; None is the side's headline film.
-    """
-
-    side: str
-    reader: str
-    grade: int | None
-    reason: str
-    film_id: str | None = None
 
 
 class KneeService:
@@ -79,14 +64,14 @@ class KneeService:
     Args:
         settings: see `Settings`.
         grading: grades a film; by default this process does.
-        destinations: where results go besides the event stream.
+        outgoing: where results go besides the event stream.
     """
 
     def __init__(
         self,
         settings: Settings,
         grading: FilmGrading | None = None,
-        destinations: tuple[Destination, ...] = (),
+        outgoing: Outgoing | None = None,
     ) -> None:
         self.settings = settings
         self.grading = grading or InProcessGrading(settings.release, settings.device)
@@ -95,18 +80,26 @@ class KneeService:
         self.originals = Originals(settings.data)
         self.listeners = Listeners()
         self._ownership = Ownership(settings.data)
-        stream = EventStream(self.database, self.listeners.ring)
+        self._outgoing = outgoing = outgoing or Outgoing()
+        self._outbox = Outbox(settings.data, outgoing.objects)
+        by_name = {destination.name: destination for destination in outgoing.destinations}
+        self.courier = Courier(self.database, by_name, self._outbox, settings.queue)
         steps = Steps(
             database=self.database,
             originals=self.originals,
             grading=self.grading,
-            destinations={destination.name: destination for destination in (stream, *destinations)},
+            stream=EventStream(self.database, self.listeners.ring),
+            outgoing=outgoing,
             grade_attempts=settings.queue.grade_attempts,
             backoff_seconds=settings.queue.backoff_seconds,
             announce=self.listeners.ring,
         )
-        self._work = Work(settings, self.database, url, steps)
-        self._housekeeping = Housekeeping(self.database, self.originals, self._work, settings.retention_days)
+        delivery_work = DeliveryWork(self.database, self.courier, settings.queue)
+        self._work = Work(settings, self.database, url, steps, delivery_work)
+        documents = StudyDocuments(self.database, self.release, outgoing.site, outgoing.study_quiet_seconds)
+        self._housekeeping = Housekeeping(
+            self.database, self.originals, self._work, documents, self.courier, settings.retention_days
+        )
         admission = Admission(settings.queue, self.database, self.originals)
         self._intake = Intake(admission, self.database, self.originals, self._work, settings.limits.file_bytes)
         self._running = False
@@ -122,6 +115,7 @@ class KneeService:
         try:
             self._ownership.take_database(self.database)
             self.originals.prepare()
+            self._outbox.prepare()
             migrate(self.database)
             self._work.start()
         except BaseException:
@@ -187,7 +181,10 @@ class KneeService:
         with self.database.read() as session:
             if session.get(Study, study_uid) is None:
                 raise NotFoundError("There is no such study.")
-            return study_report(study_uid, study_films(session, study_uid))
+            report = study_report(study_uid, study_films(session, study_uid))
+            return with_deliveries(
+                report, reading.result_ids(session, study_uid), deliveries.rows_of_study(session, study_uid)
+            )
 
     def worklist(self, offset: int = 0, limit: int = 500) -> Worklist:
         """A page of the reading room's list, the newest first."""
@@ -256,38 +253,10 @@ class KneeService:
             NotFoundError: the study has no such film or knee with a report.
             ValueError: the grade is no KL grade.
         """
-        if request.grade is not None and request.grade not in KL_GRADES:
-            raise ValueError("A KL grade is 0, 1, 2, 3 or 4.")
         with self.database.write() as session:
-            film, result = _read_film(session, study_uid, request)
-            row = Correction(
-                study_uid=study_uid,
-                film_id=film.film_id,
-                side=request.side,
-                reader=request.reader,
-                grade=request.grade,
-                reason=request.reason,
-                network_grade=_network_grade(result.report, request.side),
-                result_id=result.result_id,
-                created=time.time(),
-            )
-            session.add(row)
-            session.flush()
-            facts: dict[str, JSON] = {"side": row.side, "grade": row.grade, "network_grade": row.network_grade}
-            happened(
-                session,
-                Event(
-                    kind="correction",
-                    key=str(row.correction_id),
-                    study_uid=study_uid,
-                    film_id=film.film_id,
-                    facts=facts,
-                    created=row.created,
-                ),
-            )
-            kept = [c for c in reading.correction_rows(session, study_uid) if c.correction_id == row.correction_id]
+            row = keep_correction(session, study_uid, request)
         self.listeners.ring()
-        return kept[0]
+        return row
 
     def corrections(self, study_uid: str | None = None) -> CorrectionsTable:
         """Corrections of one study or of all, with the agreement of each reader."""
@@ -295,7 +264,7 @@ class KneeService:
             return corrections_table(reading.correction_rows(session, study_uid))
 
     def dead_letters(self, offset: int = 0, limit: int = 100) -> tuple[DeadLetter, ...]:
-        """Films whose work failed for good, the newest failure first."""
+        """Films whose work, or one of whose deliveries, failed for good, the newest failure first."""
         with self.database.read() as session:
             return reading.dead_letters(session, offset, limit)
 
@@ -317,8 +286,15 @@ class KneeService:
         """How much waits."""
         with self.database.read() as session:
             depth, oldest = waiting(session)
-            dead = session.scalar(select(func.count()).where(Film.state == FilmState.DEAD)) or 0
+            dead = reading.count_dead_letters(session)
         return QueueState(depth, 0.0 if oldest is None else max(0.0, time.time() - oldest), dead)
+
+    def deliveries(self) -> tuple[DeliveryCount, ...]:
+        """How many objects stand where, of each destination; also of those that have had none yet."""
+        with self.database.read() as session:
+            found = {count.destination: count for count in deliveries.counts(session)}
+        names = {*found, *(destination.name for destination in self._outgoing.destinations)}
+        return tuple(found.get(name) or DeliveryCount(name, {}, 0, None) for name in sorted(names))
 
     async def subscribe(self, after: int | None = None) -> AsyncIterator[EventRow]:
         """Events as they happen, without end.
@@ -347,27 +323,3 @@ class KneeService:
     def _events_after(self, sequence: int) -> tuple[EventRow, ...]:
         with self.database.read() as session:
             return reading.events_after(session, sequence, _EVENTS_AT_ONCE)
-
-
-def _read_film(session: Session, study_uid: str, request: CorrectionRequest) -> tuple[Film, Result]:
-    """The film that was read, and the result that the reader saw."""
-    if session.get(Study, study_uid) is None:
-        raise NotFoundError("There is no such study.")
-    film_id = request.film_id
-    if film_id is None:
-        knees = study_report(study_uid, study_films(session, study_uid))["knees"]
-        listed = [knee for knee in knees if isinstance(knee, dict)] if isinstance(knees, list) else []
-        film_id = next((str(knee["film_id"]) for knee in listed if knee["side"] == request.side), None)
-    film = session.get(Film, film_id) if film_id is not None else None
-    if film is None or film.study_uid != study_uid or film.result_id is None:
-        raise NotFoundError("The study has no such film with a result, or no graded knee of this side: name the film.")
-    return film, session.get_one(Result, film.result_id)
-
-
-def _network_grade(report: dict[str, JSON], side: str) -> int | None:
-    knees = report["knees"]
-    for knee in knees if isinstance(knees, list) else ():
-        if isinstance(knee, dict) and knee["side"] == side and isinstance(kl := knee["kl"], dict):
-            grade = kl["grade"]
-            return grade if isinstance(grade, int) else None
-    return None

@@ -84,8 +84,9 @@ class QueueSettings(_Section):
         free_bytes: with less room on the disk, no more are taken either.
         grade_attempts: of grading one film, before it becomes a dead letter.
         step_attempts: of every other step.
-        delivery_attempts: of bringing one result to one destination.
+        delivery_attempts: of bringing one object a step further at one destination, before it is a dead letter.
         backoff_seconds: before the second attempt; it doubles with each.
+        longest_wait_seconds: between two attempts of a delivery.
         keep_finished_hours: how long the record of finished work is kept.
     """
 
@@ -94,8 +95,9 @@ class QueueSettings(_Section):
     free_bytes: int = Field(default=1 << 30, ge=0)
     grade_attempts: int = Field(default=2, ge=1, le=20)
     step_attempts: int = Field(default=6, ge=1, le=100)
-    delivery_attempts: int = Field(default=12, ge=1, le=100)
+    delivery_attempts: int = Field(default=60, ge=1, le=10_000)
     backoff_seconds: float = Field(default=0.5, gt=0)
+    longest_wait_seconds: float = Field(default=600.0, gt=0)
     keep_finished_hours: float = Field(default=24.0, ge=0)
 
 
@@ -129,22 +131,6 @@ class SecuritySettings(_Section):
     trusted_hosts: tuple[str, ...] = ()
 
 
-class PacsPeer(_Section):
-    """A DICOM node that results go to.
-
-    Attributes:
-        ae_title: its Application Entity title.
-        host: name or address.
-        port: TCP port.
-        tls: whether it is spoken to over TLS, by `PacsSettings.tls`.
-    """
-
-    ae_title: str = Field(min_length=1, max_length=16)
-    host: str = Field(min_length=1)
-    port: int = Field(ge=1, le=65535)
-    tls: bool = False
-
-
 class StowPeer(_Section):
     """A DICOMweb server that results go to.
 
@@ -156,6 +142,7 @@ class StowPeer(_Section):
         user, password: for basic authentication, or None.
         authorities: PEM file of those that sign its certificate; None are the system's own.
         in_clear: films' results may travel without TLS.
+        verify: `qido`: an object counts as delivered when QIDO-RS finds it there; `none`: when it is stored.
     """
 
     name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")
@@ -165,6 +152,7 @@ class StowPeer(_Section):
     password: SecretStr | None = None
     authorities: FilePath | None = None
     in_clear: bool = False
+    verify: Literal["none", "qido"] = "none"
 
     @model_validator(mode="after")
     def _keeps_secrets(self) -> Self:
@@ -175,6 +163,54 @@ class StowPeer(_Section):
         if self.token is not None or self.password is not None or not self.in_clear:
             raise ValueError("results would travel in clear: use https, or say in_clear and send no secret")
         return self
+
+
+class PacsPeer(_Section):
+    """A DICOM node that results go to.
+
+    Attributes:
+        ae_title: its Application Entity title.
+        host: name or address.
+        port: TCP port.
+        tls: whether it is spoken to over TLS, by `PacsSettings.tls`.
+        commitment: whether it must report that it keeps what it was sent (Storage Commitment): `required`, `if_offered`
+            or `none`. Most report on a connection of their own, for which the Storage SCP must listen and let them in.
+        verify: `find` or `qido`: an object counts as delivered when a query finds it there; `none`.
+        dicomweb: where to ask by QIDO-RS.
+    """
+
+    ae_title: str = Field(min_length=1, max_length=16)
+    host: str = Field(min_length=1)
+    port: int = Field(ge=1, le=65535)
+    tls: bool = False
+    commitment: Literal["required", "if_offered", "none"] = "none"
+    verify: Literal["none", "find", "qido"] = "none"
+    dicomweb: StowPeer | None = None
+
+    @model_validator(mode="after")
+    def _can_ask(self) -> Self:
+        if (self.verify == "qido") != (self.dicomweb is not None):
+            raise ValueError("verify by qido and the dicomweb server to ask belong together: give both, or neither")
+        return self
+
+
+class StudyReportSettings(_Section):
+    """A study's own Structured Report, beside those of its films.
+
+    Attributes:
+        on: whether there is one.
+        quiet_seconds: how long after the last film of a study it is made; a film that comes later makes another one.
+    """
+
+    on: bool = False
+    quiet_seconds: float = Field(default=60.0, ge=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _or_just_on(cls, given: object) -> object:
+        if isinstance(given, dict):  # YAML 1.1 reads the bare word `on` as true, also where it is a key
+            return {"on" if key is True else key: value for key, value in given.items()}
+        return {"on": given} if isinstance(given, bool | str) else given
 
 
 class TlsSettings(_Section):
@@ -220,6 +256,8 @@ class PacsSettings(_Section):
         stow: where every result goes by STOW-RS.
         associations: most at once; each may hold one film in memory.
         seconds: the longest silence of a peer.
+        commitment_seconds: how long a destination may take to report that it keeps an object, before it is asked again.
+        study_report: see `StudyReportSettings`.
         tls: certificates; with them the Storage SCP takes nobody who has none.
     """
 
@@ -231,6 +269,8 @@ class PacsSettings(_Section):
     stow: tuple[StowPeer, ...] = ()
     associations: int = Field(default=10, ge=1, le=1000)
     seconds: float = Field(default=30.0, gt=0)
+    commitment_seconds: float = Field(default=60.0, gt=0)
+    study_report: StudyReportSettings = StudyReportSettings()
     tls: TlsSettings | None = None
 
     @model_validator(mode="after")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 
 from kneeoa.model.grades import JSON, SCHEMA_VERSION
+from kneeoa.serving.store.deliveries import DeliveryRow
 
 FILMS_DISAGREE = "films_disagree"
 _SIDES = ("R", "L")
@@ -78,6 +79,32 @@ def study_report(study_uid: str, films: Sequence[StudyFilm]) -> dict[str, JSON]:
         "films": [_film(film) for film in ordered],
         "knees": knees,
     }
+
+
+def with_deliveries(
+    report: dict[str, JSON], results: Mapping[str, str], deliveries: Mapping[str, Sequence[DeliveryRow]]
+) -> dict[str, JSON]:
+    """A StudyReport with how far each result has come.
+
+    Args:
+        report: as `study_report` makes it.
+        results: the newest result of each film, by film.
+        deliveries: by what they are of: ids of results, and of the study's own documents.
+
+    Returns:
+        The report, each film with `deliveries` of its newest result, and the study with those of its own documents.
+    """
+    told: dict[str, list[JSON]] = {of: [asdict(row) for row in rows] for of, rows in deliveries.items()}
+    films = report["films"]
+    listed: list[JSON] = [
+        {**film, "deliveries": told.get(results.get(str(film["film_id"]), ""), [])}
+        for film in (films if isinstance(films, list) else [])
+        if isinstance(film, dict)
+    ]
+    documents: list[JSON] = [
+        row for rows in told.values() for row in rows if isinstance(row, dict) and row["kind"] == "study_sr"
+    ]
+    return {**report, "films": listed, "deliveries": documents}
 
 
 def worst_grade(report: dict[str, JSON]) -> int | None:

@@ -66,7 +66,7 @@ def create_app(
     stored = PooledGrading(pool, settings.release)
     metrics = Metrics(stored.release)
     pacs = PacsNode(settings, stored)
-    service = KneeService(settings, MeasuredGrading(stored, metrics), pacs.destinations)
+    service = KneeService(settings, MeasuredGrading(stored, metrics), pacs.outgoing)
     pacs.attach(service)
     authenticator = Authenticator(settings, tokens)
     of = Shared(

@@ -49,8 +49,29 @@ REPORTS: JsonValue = [REPORT]
 STUDY: JsonValue = {
     "schema_version": "1.0",
     "study_instance_uid": STUDY_UID,
-    "films": [{"film_id": FILM_ID, "state": "done", "uid_reused": False, "result_uid": "2.25.1"}],
+    "films": [
+        {
+            "film_id": FILM_ID,
+            "state": "done",
+            "uid_reused": False,
+            "result_uid": "2.25.1",
+            "deliveries": [
+                {
+                    "destination": "dicom:PACS",
+                    "kind": "sr",
+                    "object_uid": "2.25.1",
+                    "state": "committed",
+                    "attempts": 1,
+                    "reason": None,
+                    "sent": 1764605000.0,
+                    "updated": 1764605001.0,
+                    "settled": True,
+                }
+            ],
+        }
+    ],
     "knees": [_KNEE],
+    "deliveries": [],
 }
 STORED: JsonValue = {
     "00081190": {"vr": "UR", "Value": [f"/v1/studies/{STUDY_UID}"]},

@@ -52,4 +52,4 @@ def version(of: SharedState) -> Version:
 )
 def metrics(of: SharedState) -> Response:
     """Counts, times, queue and release in Prometheus' text format; of no patient."""
-    return Response(of.metrics.page(of.service.queue(), of.pool.state), media_type=PROMETHEUS)
+    return Response(of.metrics.page(of.service.queue(), of.pool.state, of.service.deliveries()), media_type=PROMETHEUS)

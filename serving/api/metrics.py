@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -14,6 +14,8 @@ from prometheus_client.registry import Collector
 from kneeoa.model.grades import JSON, ReleaseFacts
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.grading import FilmGrading, GradingError
+from kneeoa.serving.store.deliveries import DeliveryCount
+from kneeoa.serving.store.tables import DeliveryState
 from kneeoa.serving.workers.pool import PoolState
 
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.2, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0)
@@ -102,10 +104,11 @@ class Metrics:
             elif isinstance(knee, dict):
                 self._knees.labels(_code(knee) or "none").inc()
 
-    def page(self, waiting: Waiting, workers: PoolState) -> bytes:
+    def page(self, waiting: Waiting, workers: PoolState, deliveries: Sequence[DeliveryCount] = ()) -> bytes:
         """All metrics in Prometheus' text format."""
         registry = CollectorRegistry()
         registry.register(_Now(waiting, workers))
+        registry.register(_Deliveries(deliveries))
         return generate_latest(self.registry) + generate_latest(registry)
 
 
@@ -119,7 +122,7 @@ class _Now(Collector):
         gauges = {
             "kneeoa_queue_films": ("Films that wait or are worked on.", self._waiting.depth),
             "kneeoa_queue_oldest_seconds": ("How long the oldest has waited.", self._waiting.oldest_seconds),
-            "kneeoa_dead_letters": ("Films whose work failed for good.", self._waiting.dead_letters),
+            "kneeoa_dead_letters": ("Films whose work or delivery failed for good.", self._waiting.dead_letters),
             "kneeoa_workers_alive": ("Worker processes that are up.", self._workers.alive),
             "kneeoa_workers_waited_for": ("Films that wait for a worker.", self._workers.waiting),
         }
@@ -127,6 +130,29 @@ class _Now(Collector):
             yield GaugeMetricFamily(name, text, value=value)
         text = "Workers that died, or were ended, for a film."
         yield CounterMetricFamily("kneeoa_workers_replaced", text, value=self._workers.replaced)
+
+
+class _Deliveries(Collector):
+    """How far results have come, at the moment of asking. Destinations are named by the settings."""
+
+    def __init__(self, counts: Sequence[DeliveryCount]) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        labels = ("destination", "state")
+        objects = GaugeMetricFamily(
+            "kneeoa_deliveries", "Objects by how far they have come, and no further.", labels=labels
+        )
+        oldest = GaugeMetricFamily(
+            "kneeoa_deliveries_oldest_seconds", "How long the oldest is on its way.", labels=("destination",)
+        )
+        for count in self._counts:
+            for state in DeliveryState:
+                objects.add_metric((count.destination, state.value), count.states.get(state.value, 0))
+            age = 0.0 if count.oldest is None else max(0.0, time.time() - count.oldest)
+            oldest.add_metric((count.destination,), age)
+        yield objects
+        yield oldest
 
 
 class MeasuredGrading:

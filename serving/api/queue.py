@@ -1,4 +1,4 @@
-"""Dead letters: films whose work failed for good, until a person decides."""
+"""Dead letters: films whose work, or one of whose deliveries, failed for good, until a person decides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ router = APIRouter(prefix="/v1/dead-letters")
 
 
 class Letter(BaseModel):
-    """A film whose work failed for good."""
+    """A film whose work, or one of whose deliveries, failed for good; `destinations` are those of the latter."""
 
     film_id: str
     study_uid: str
@@ -23,6 +23,7 @@ class Letter(BaseModel):
     since: float
     received: float
     round: int
+    destinations: list[str]
 
 
 @router.get("", summary="List dead letters", responses=problems())
@@ -34,7 +35,7 @@ def letters(
     """Dead letters, the newest failure first."""
     found = caller.service.service.dead_letters(offset, limit)
     caller.note("dead_letters_listed")
-    return [Letter(**asdict(letter)) for letter in found]
+    return [Letter.model_validate(asdict(letter)) for letter in found]
 
 
 @router.post("/{film_id}/replay", summary="Try a dead letter again", status_code=202, responses=problems(404, 409))
@@ -50,4 +51,4 @@ def drop(caller: Admin, film_id: FilmId) -> dict[str, str]:
     """Gives a dead letter up; its original stays until retention."""
     caller.service.service.drop(film_id)
     caller.note("dead_letter_dropped", film_id=film_id)
-    return {"film_id": film_id, "state": "dropped"}
+    return {"film_id": film_id, "state": caller.service.service.film(film_id).state}

@@ -15,9 +15,9 @@ from kneeoa.model.grades import JSON
 from kneeoa.serving.api.access import Admin, Caller, Reader, problems
 from kneeoa.serving.api.examples import STUDY
 from kneeoa.serving.api.problems import Problem
+from kneeoa.serving.correcting import CorrectionRequest
 from kneeoa.serving.corrections import CorrectionRow
 from kneeoa.serving.pipeline.rework import NotFoundError
-from kneeoa.serving.service import CorrectionRequest
 from kneeoa.serving.store.reading import StudyFilter, StudyOrder
 from kneeoa.serving.store.tables import FilmState
 from kneeoa.serving.workers.jobs import Wanted

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from kneeoa.serving.results.objects import Form, Request
+from kneeoa.serving.pacs.printing import Printing
+from kneeoa.serving.pipeline.destinations import Outgoing
+from kneeoa.serving.results.codes import load_codes
 from kneeoa.serving.service import KneeService
 from kneeoa.serving.settings import PacsSettings, Settings
-from kneeoa.serving.store.tables import Film, Result
 from kneeoa.serving.workers.grading import PooledGrading
 
 if TYPE_CHECKING:
     from kneeoa.serving.pacs.store_scp import StorageScp
     from kneeoa.serving.pipeline.destinations import Destination
-
-_FORMS = (Form.SECONDARY_CAPTURE, Form.STRUCTURED_REPORT)
-"""The report last: it refers to the picture."""
 
 
 class PacsNode:
@@ -34,22 +33,31 @@ class PacsNode:
         self._grading = grading
         self._service: KneeService | None = None
         own: PacsSettings = settings.pacs
-        self.destinations: tuple[Destination, ...] = ()
+        destinations: tuple[Destination, ...] = ()
+        reports = None
         self.scp: StorageScp | None = None
         # pynetdicom takes nearly half a second to load, and most services speak no DIMSE.
         if own.destinations:
+            from kneeoa.serving.pacs.commitment import Reports
             from kneeoa.serving.pacs.store_scu import DicomDestination
 
-            self.destinations = tuple(DicomDestination(peer, own, self._objects) for peer in own.destinations)
+            reports = Reports(self._reported)
+            destinations = tuple(DicomDestination(peer, own, reports) for peer in own.destinations)
         if own.stow:
             from kneeoa.serving.pacs.stow_scu import StowDestination
 
-            web = tuple(StowDestination(peer, self._objects, own.seconds) for peer in own.stow)
-            self.destinations = (*self.destinations, *web)
+            destinations = (*destinations, *(StowDestination(peer, own.seconds) for peer in own.stow))
         if own.port is not None:
             from kneeoa.serving.pacs.store_scp import StorageScp
 
-            self.scp = StorageScp(own)
+            self.scp = StorageScp(own, reports)
+        study = own.study_report
+        self.outgoing = Outgoing(
+            destinations=destinations,
+            objects=self._objects,
+            site=load_codes(settings.codes).site,
+            study_quiet_seconds=study.quiet_seconds if study.on else None,
+        )
 
     def attach(self, service: KneeService) -> None:
         """Names the service that films go to and results come from."""
@@ -69,15 +77,10 @@ class PacsNode:
         if self.scp is not None:
             self.scp.stop()
 
-    def _objects(self, result_id: str) -> list[bytes]:
-        """What is sent of a result; nothing of a picture, which has no study."""
-        service = self._service
-        if service is None:
-            return []
-        with service.database.read() as session:
-            result = session.get_one(Result, result_id)
-            film = session.get_one(Film, result.film_id)
-        codes = None if self._settings.codes is None else str(self._settings.codes)
-        request = Request(_FORMS, codes, result.result_uid, result.created)
-        _, found = self._grading.print(service.film_path(film.film_id), request, result.report)
-        return [found[form] for form in _FORMS if form in found]
+    def _reported(self, transaction_uid: str, kept: Mapping[str, bool]) -> bool:
+        return self._service is not None and self._service.courier.reported(transaction_uid, kept)
+
+    def _objects(self, batch: str) -> dict[str, bytes]:
+        if self._service is None:
+            return {}
+        return Printing(self._service, self._grading, self._settings.codes).objects(batch)

@@ -13,6 +13,7 @@ from threading import Thread
 from typing import Protocol
 
 import structlog
+from pydicom import Dataset
 from pydicom.uid import (
     ComputedRadiographyImageStorage,
     DigitalXRayImageStorageForPresentation,
@@ -27,10 +28,11 @@ from pynetdicom.transport import ThreadedAssociationServer
 from kneeoa.model.dicom_codecs import COMPRESSED
 from kneeoa.model.dicom_header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, read_header
 from kneeoa.model.errors import ConfigError, FilmError
+from kneeoa.serving.pacs.commitment import PUSH_MODEL, Reports
 from kneeoa.serving.pacs.tls import PatientServer, server_context
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
-from kneeoa.serving.results.result_object import CAPTURE_SERIES, MANUFACTURER, SR_SERIES
+from kneeoa.serving.results.result_object import CAPTURE_SERIES, MANUFACTURER, SR_SERIES, STUDY_SERIES
 from kneeoa.serving.settings import LOOPBACK, PacsSettings
 from kneeoa.serving.store.database import StoreError
 from kneeoa.serving.store.originals import TooLargeError
@@ -64,12 +66,13 @@ class StorageScp:
 
     Args:
         settings: the `pacs` section.
+        reports: takes reports of commitment from those that may send; None takes none.
 
     Raises:
         ConfigError: the address is not loopback and nobody is named who may send, or a certificate cannot be used.
     """
 
-    def __init__(self, settings: PacsSettings) -> None:
+    def __init__(self, settings: PacsSettings, reports: Reports | None = None) -> None:
         if settings.host not in LOOPBACK and not settings.allowed_peers:
             raise ConfigError(
                 f"The Storage SCP on {settings.host} lets others in, and nobody is named who may send. Name AE titles "
@@ -79,6 +82,7 @@ class StorageScp:
         self._tls = None if settings.tls is None else server_context(settings.tls, settings.seconds)
         self._server: ThreadedAssociationServer | None = None
         self._receive: Receive | None = None
+        self._reports = reports
         self._ae = AE(settings.ae_title)
         self._ae.maximum_associations = settings.associations
         self._ae.network_timeout = settings.seconds
@@ -88,6 +92,9 @@ class StorageScp:
         self._ae.add_supported_context(VERIFICATION)
         for uid in STORED_CLASSES:
             self._ae.add_supported_context(uid, list(TRANSFER_SYNTAXES))
+        if reports is not None:
+            # Who reports is the provider of the service, and requests the association: PS3.7 annex D.3.3.4 (roles).
+            self._ae.add_supported_context(PUSH_MODEL, scu_role=False, scp_role=True)
 
     @property
     def port(self) -> int:
@@ -105,6 +112,7 @@ class StorageScp:
             (evt.EVT_ESTABLISHED, self._established),
             (evt.EVT_C_ECHO, self._echo),
             (evt.EVT_C_STORE, self._store),
+            (evt.EVT_N_EVENT_REPORT, self._report),
         ]
         address = (self._settings.host, self._settings.port or 0)
         try:
@@ -135,6 +143,11 @@ class StorageScp:
 
     def _echo(self, event: Event) -> int:
         return SUCCESS if self._may(event) else NOT_AUTHORIZED
+
+    def _report(self, event: Event) -> tuple[int, Dataset | None]:
+        if self._reports is None or not self._may(event):
+            return NOT_AUTHORIZED, None
+        return self._reports.handle(event)
 
     def _store(self, event: Event) -> int:
         """Takes one film; every failure has its status, and none is answered with success."""
@@ -183,7 +196,11 @@ def is_ours(film: bytes) -> bool:
         return False
     # Synthetic films have the manufacturer too, but not the series.
     numbers = elements.numbers(_SERIES_NUMBER)
-    return elements.text(_MANUFACTURER) == MANUFACTURER and numbers in {(SR_SERIES,), (CAPTURE_SERIES,)}
+    return elements.text(_MANUFACTURER) == MANUFACTURER and numbers in {
+        (SR_SERIES,),
+        (CAPTURE_SERIES,),
+        (STUDY_SERIES,),
+    }
 
 
 def _within(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

@@ -1,104 +1,172 @@
-"""The Storage SCU: brings a result's objects to one DICOM node, and looks at every status.
+"""The Storage SCU: brings objects to one DICOM node, looks at every status, asks for commitment, and looks for them.
 
 References:
-    DICOM PS3.4 table B.2-1: 0x0000 and the warnings 0xBxxx mean that the object is stored.
+    DICOM PS3.4 table B.2-1 (0x0000 and the warnings 0xBxxx mean that the object is stored), annex C (Query/Retrieve),
+    annex J (Storage Commitment).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import BytesIO
-from ssl import SSLContext
 
-from pydicom import dcmread
-from pydicom.uid import ComprehensiveSRStorage, ExplicitVRLittleEndian, SecondaryCaptureImageStorage
-from pynetdicom import AE
+from pydicom import Dataset, dcmread
+from pynetdicom import evt
 from pynetdicom.association import Association
 
-from kneeoa.serving.pacs.tls import client_context
-from kneeoa.serving.pipeline.destinations import DeliveryError
+from kneeoa.serving.pacs.association import RESULT_CLASSES, associate, shown_tls
+from kneeoa.serving.pacs.commitment import PUSH_MODEL, PUSH_MODEL_INSTANCE, REQUEST_ACTION, Reports, request
+from kneeoa.serving.pacs.stow_scu import WebArchive
+from kneeoa.serving.pipeline.destinations import LOST, REFUSED, Commitment, DeliveryError, Rules, SentObject
 from kneeoa.serving.settings import PacsPeer, PacsSettings
 
-_VERIFICATION = "1.2.840.10008.1.1"
-RESULT_CLASSES = (ComprehensiveSRStorage, SecondaryCaptureImageStorage)
+STUDY_ROOT_FIND = "1.2.840.10008.5.1.4.1.2.2.1"
+_REPORT_SECONDS = 2.0
+"""How long an association is kept for a report on it; most nodes report on another one."""
+_PENDING = frozenset({0xFF00, 0xFF01})
 
 
 class DicomDestination:
-    """`pipeline.destinations.Destination` of one DICOM node; sent twice is the same as once, by its UID.
+    """`pipeline.destinations.Destination` of one DICOM node.
 
     Args:
         peer: where.
         own: who we are.
-        objects: gives the DICOM files of a result; none where there is nothing to send.
+        reports: takes reports of commitment.
 
     Raises:
         ConfigError: a certificate cannot be used.
     """
 
-    def __init__(self, peer: PacsPeer, own: PacsSettings, objects: Callable[[str], list[bytes]]) -> None:
+    def __init__(self, peer: PacsPeer, own: PacsSettings, reports: Reports) -> None:
         self.name = f"dicom:{peer.ae_title}"
-        self._peer, self._own, self._objects = peer, own, objects
-        self._tls = _tls(peer, own)
+        self.rules = Rules(Commitment(peer.commitment), peer.verify != "none", own.commitment_seconds)
+        self._peer, self._own, self._reports = peer, own, reports
+        self._tls = shown_tls(peer, own)
+        self._web = None if peer.dicomweb is None else WebArchive(peer.dicomweb, own.seconds)
 
-    def deliver(self, result_id: str) -> str:
-        """See `Destination.deliver`: "sent" when every object was answered as stored, "nothing_to_send" of a picture.
+    @contextmanager
+    def visit(self) -> Iterator[DicomVisit]:
+        """See `Destination.visit`: one association, made when it is needed."""
+        visit = DicomVisit(self)
+        try:
+            yield visit
+        finally:
+            visit.end()
+
+    def associate(self) -> Association:
+        """An association for all that may be asked of this node.
 
         Raises:
-            DeliveryError: the node is not there, does not take reports, or answered one of them with a failure.
+            DeliveryError: the node does not take it.
         """
-        objects = self._objects(result_id)
-        if not objects:
-            return "nothing_to_send"
-        with _Open(self._peer, self._own, RESULT_CLASSES, self._tls) as association:
-            for content in objects:
-                self._send(association, content)
-        return "sent"
+        classes: list[str] = [*RESULT_CLASSES]
+        if self.rules.commitment is not Commitment.NONE:
+            classes.append(PUSH_MODEL)
+        if self._peer.verify == "find":
+            classes.append(STUDY_ROOT_FIND)
+        handlers = [(evt.EVT_N_EVENT_REPORT, self._reports.handle)]
+        return associate(self._peer, self._own, classes, self._tls, handlers)
 
-    def _send(self, association: Association, content: bytes) -> None:
+    @property
+    def reports(self) -> Reports:
+        """Takes reports of commitment."""
+        return self._reports
+
+    @property
+    def web(self) -> WebArchive | None:
+        """Where to ask by QIDO-RS, or None."""
+        return self._web
+
+
+class DicomVisit:
+    """`pipeline.destinations.Visit` of one DICOM node.
+
+    Args:
+        destination: whose.
+    """
+
+    def __init__(self, destination: DicomDestination) -> None:
+        self._destination = destination
+        self._association: Association | None = None
+
+    def end(self) -> None:
+        """Releases the association."""
+        if self._association is not None and self._association.is_established:
+            self._association.release()
+
+    @property
+    def offers_commitment(self) -> bool:
+        """See `Visit.offers_commitment`."""
+        return any(context.abstract_syntax == PUSH_MODEL for context in self._open().accepted_contexts)
+
+    def store(self, content: bytes) -> None:
+        """See `Visit.store`."""
+        association = self._open()
         try:
             answer = association.send_c_store(dcmread(BytesIO(content)))
-        except (ValueError, RuntimeError):
-            raise DeliveryError("destination_refused", f"{self.name} does not take this kind of object.") from None
-        status = answer.get("Status")
-        if status is None:
-            raise DeliveryError("destination_lost", f"{self.name} ended the association without an answer.")
+        except ValueError:
+            raise self._error(REFUSED, "does not take this kind of object") from None
+        except RuntimeError:
+            raise self._error(LOST, "ended the association") from None
+        status = self._status(answer)
         if status != 0 and not 0xB000 <= status <= 0xBFFF:
-            raise DeliveryError("destination_refused", f"{self.name} answered with status 0x{status:04X}.")
+            raise self._error(REFUSED, f"answered with status 0x{status:04X}")
 
+    def request_commitment(self, objects: Sequence[SentObject], transaction_uid: str) -> None:
+        """See `Visit.request_commitment`; stays a moment, for a report on the same association."""
+        association, reports = self._open(), self._destination.reports
+        bell = reports.expect(transaction_uid)
+        try:
+            asked = request(objects, transaction_uid)
+            try:
+                answer, _ = association.send_n_action(asked, REQUEST_ACTION, PUSH_MODEL, PUSH_MODEL_INSTANCE)
+            except (ValueError, RuntimeError):
+                raise self._error(LOST, "ended the association") from None
+            status = self._status(answer)
+            if status != 0:
+                raise self._error(REFUSED, f"answered a request for commitment with status 0x{status:04X}")
+            bell.wait(_REPORT_SECONDS)
+        finally:
+            reports.forget(transaction_uid)
 
-def echo(peer: PacsPeer, own: PacsSettings) -> None:
-    """C-ECHO.
+    def finds(self, one: SentObject) -> bool:
+        """See `Visit.finds`."""
+        if self._destination.web is not None:
+            return self._destination.web.finds(one)
+        association = self._open()
+        query = Dataset()
+        query.QueryRetrieveLevel = "IMAGE"
+        query.StudyInstanceUID, query.SeriesInstanceUID, query.SOPInstanceUID = (
+            one.study_uid,
+            one.series_uid,
+            one.sop_uid,
+        )
+        found = False
+        try:
+            for answer, match in association.send_c_find(query, STUDY_ROOT_FIND):
+                status = self._status(answer)
+                if status in _PENDING:
+                    found = found or (match is not None and str(match.get("SOPInstanceUID", "")) == one.sop_uid)
+                elif status != 0:
+                    raise self._error(REFUSED, f"answered a query with status 0x{status:04X}")
+        except (ValueError, RuntimeError):
+            raise self._error(REFUSED, "does not take queries") from None
+        return found
 
-    Raises:
-        ConfigError: a certificate cannot be used.
-        DeliveryError: there is no answer, or not a good one.
-    """
-    with _Open(peer, own, (_VERIFICATION,), _tls(peer, own)) as association:
-        if association.send_c_echo().get("Status") != 0:
-            raise DeliveryError("destination_refused", f"{peer.ae_title} answered C-ECHO with a failure.")
-
-
-def _tls(peer: PacsPeer, own: PacsSettings) -> SSLContext | None:
-    return client_context(own.tls) if peer.tls and own.tls is not None else None
-
-
-class _Open:
-    """An association, released at the end."""
-
-    def __init__(self, peer: PacsPeer, own: PacsSettings, classes: tuple[str, ...], tls: SSLContext | None) -> None:
-        ae = AE(own.ae_title)
-        ae.connection_timeout = ae.acse_timeout = ae.dimse_timeout = ae.network_timeout = own.seconds
-        for uid in classes:
-            ae.add_requested_context(uid, ExplicitVRLittleEndian)
-        self._name = peer.ae_title
-        shown = None if tls is None else (tls, peer.host)
-        self._association = ae.associate(peer.host, peer.port, ae_title=peer.ae_title, tls_args=shown)
-
-    def __enter__(self) -> Association:
+    def _open(self) -> Association:
+        if self._association is None:
+            self._association = self._destination.associate()
         if not self._association.is_established:
-            raise DeliveryError("destination_unreachable", f"{self._name} does not take the association.")
+            raise self._error(LOST, "ended the association")
         return self._association
 
-    def __exit__(self, *_: object) -> None:
-        if self._association.is_established:
-            self._association.release()
+    def _status(self, answer: Dataset) -> int:
+        status = answer.get("Status")
+        if status is None:
+            raise self._error(LOST, "ended the association without an answer")
+        return int(status)
+
+    def _error(self, reason: str, what: str) -> DeliveryError:
+        return DeliveryError(reason, f"{self._destination.name} {what}.")

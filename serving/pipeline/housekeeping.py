@@ -1,4 +1,7 @@
-"""What has to be done from time to time: queue what commands asked for, remove old originals, collect finished work."""
+"""What has to be done from time to time.
+
+Queue what commands and reports asked for, plan documents of studies, remove old originals, collect finished work.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +11,13 @@ from threading import Event, Thread
 import structlog
 from sqlalchemy import and_, or_, select, update
 
+from kneeoa.serving.pipeline.courier import Courier
+from kneeoa.serving.pipeline.study_documents import StudyDocuments
 from kneeoa.serving.pipeline.work import Work
 from kneeoa.serving.store.database import Database
+from kneeoa.serving.store.deliveries import is_open
 from kneeoa.serving.store.originals import Originals
-from kneeoa.serving.store.tables import Film, FilmState, Result
+from kneeoa.serving.store.tables import Delivery, Film, FilmState, Result
 
 _TICK_SECONDS = 1.0
 _SLOW_SECONDS = 600.0
@@ -22,6 +28,8 @@ _log = structlog.get_logger("kneeoa.housekeeping")
 
 def remove_old_originals(database: Database, originals: Originals, days: float, now: float) -> int:
     """Deletes originals whose newest result, or whose giving up, is old enough; rows and results stay.
+
+    What is still on its way to a destination may have to be made anew, and keeps its original.
 
     Args:
         database: the store's database.
@@ -41,6 +49,7 @@ def remove_old_originals(database: Database, originals: Originals, days: float, 
                 select(Film.film_id, Film.suffix)
                 .outerjoin(Result, Result.result_id == Film.result_id)
                 .where(Film.removed.is_(None), or_(graded, dropped))
+                .where(~select(Delivery.object_uid).where(Delivery.film_id == Film.film_id, is_open()).exists())
             )
             old = session.execute(query.limit(_CHUNK)).all()
         for film_id, suffix in old:
@@ -58,13 +67,25 @@ class Housekeeping:
     Args:
         database, originals: the store.
         work: the queue.
+        documents: of studies.
+        courier: of results on their way.
         retention_days: see `Settings.retention_days`.
     """
 
-    def __init__(self, database: Database, originals: Originals, work: Work, retention_days: float | None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        originals: Originals,
+        work: Work,
+        documents: StudyDocuments,
+        courier: Courier,
+        retention_days: float | None,
+    ) -> None:
         self._database = database
         self._originals = originals
         self._work = work
+        self._documents = documents
+        self._courier = courier
         self._retention_days = retention_days
         self._stop = Event()
         self._thread = Thread(target=self._run, name="kneeoa-housekeeping", daemon=True)
@@ -86,6 +107,7 @@ class Housekeeping:
                 if not adopted:
                     self._work.adopt()
                     adopted = True
+                self._documents.plan_due(time.time())
                 self._work.queue_lagging()
                 if time.monotonic() >= slow:
                     self._slow()
@@ -97,5 +119,6 @@ class Housekeeping:
     def _slow(self) -> None:
         if self._retention_days is not None:
             remove_old_originals(self._database, self._originals, self._retention_days, time.time())
+        self._courier.sweep()
         while self._work.collect():
             pass

@@ -107,6 +107,45 @@ def result_uid(result: str) -> str:
     return made_uid("result", result)
 
 
+def capture_uid(uid: str) -> str:
+    """SOP Instance UID of the Secondary Capture beside a Structured Report.
+
+    Args:
+        uid: of the report.
+    """
+    return made_uid("secondary capture", uid)
+
+
+def site_uid(uid: str, site: str) -> str:
+    """A result's UID with a site's own codes: it is then another object.
+
+    Args:
+        uid: of the result with the private dictionary.
+        site: digest of the site's codes, or "".
+    """
+    return made_uid("result with codes", uid, site) if site else uid
+
+
+def document_series_uid(study_uid: str, release_sha256: str) -> str:
+    """Series of a study's own Structured Reports: one a study and release, because a series has one equipment.
+
+    Args:
+        study_uid: Study Instance UID.
+        release_sha256: of the release that was running.
+    """
+    return made_uid("study report series", study_uid, release_sha256)
+
+
+def made_id(kind: str, *parts: str) -> str:
+    """An id hashed from text: 40 hexadecimal digits.
+
+    Args:
+        kind: what it names.
+        parts: what it depends on.
+    """
+    return _digest(kind, *parts)[:40]
+
+
 def made_uid(kind: str, *parts: str) -> str:
     """A DICOM UID hashed from text.
 

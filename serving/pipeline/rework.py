@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -12,10 +13,12 @@ from kneeoa.serving.grading import facts_of
 from kneeoa.serving.pipeline.owner import running_release
 from kneeoa.serving.settings import Settings
 from kneeoa.serving.store.database import Database
+from kneeoa.serving.store.deliveries import drop_deliveries, is_dead, replay_deliveries
 from kneeoa.serving.store.films import start_round
-from kneeoa.serving.store.tables import Film, FilmState, Result
+from kneeoa.serving.store.tables import Delivery, Film, FilmState, Result
 
 _CHUNK = 500
+_NO_LETTER = "There is no such dead letter."
 
 
 class WrongReleaseError(KneeOAError):
@@ -27,21 +30,33 @@ class NotFoundError(KneeOAError):
 
 
 def replay(session: Session, film_id: str) -> None:
-    """Starts the work of a dead letter anew.
+    """Starts the work of a dead letter anew: of the film, or of those of its deliveries that have failed.
 
     Raises:
         NotFoundError: the film is no dead letter.
     """
-    start_round(session, _dead(session, film_id))
+    film = session.get(Film, film_id, with_for_update=True)
+    delivered = bool(replay_deliveries(session, [film_id], time.time()))
+    if film is not None and film.state == FilmState.DEAD:
+        start_round(session, film)
+    elif not delivered:
+        raise NotFoundError(_NO_LETTER)
 
 
 def drop(session: Session, film_id: str) -> None:
     """Gives a dead letter up; its original stays until retention, and the same film sent again is taken again.
 
+    A film that has its result, and of which only deliveries have failed, stays in its study; they are tried no more.
+
     Raises:
         NotFoundError: the film is no dead letter.
     """
-    _dead(session, film_id).state = FilmState.DROPPED
+    film = session.get(Film, film_id, with_for_update=True)
+    delivered = drop_deliveries(session, film_id, time.time())
+    if film is not None and film.state == FilmState.DEAD:
+        film.state = FilmState.DROPPED
+    elif not delivered:
+        raise NotFoundError(_NO_LETTER)
 
 
 def regrade(database: Database, release_sha256: str) -> int:
@@ -101,14 +116,8 @@ def replay_all(database: Database, film_ids: Sequence[str] | None) -> int:
     """
     with database.write() as session:
         if film_ids is None:
-            film_ids = session.scalars(select(Film.film_id).where(Film.state == FilmState.DEAD)).all()
+            films = session.scalars(select(Film.film_id).where(Film.state == FilmState.DEAD)).all()
+            film_ids = sorted({*films, *session.scalars(select(Delivery.film_id).where(is_dead()).distinct())})
         for film_id in film_ids:
             replay(session, film_id)
     return len(film_ids)
-
-
-def _dead(session: Session, film_id: str) -> Film:
-    film = session.get(Film, film_id, with_for_update=True)
-    if film is None or film.state != FilmState.DEAD:
-        raise NotFoundError("There is no such dead letter.")
-    return film

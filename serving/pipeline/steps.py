@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
 
-from kneeoa.model.errors import ReasonCode
+from kneeoa.model.errors import READ_ERRORS, ReasonCode
 from kneeoa.model.grades import JSON
 from kneeoa.serving.grading import FilmGrading, GradingError
-from kneeoa.serving.pipeline.destinations import Destination
-from kneeoa.serving.pipeline.identity import made_uid, result_id, result_uid
+from kneeoa.serving.pipeline.destinations import Outgoing
+from kneeoa.serving.pipeline.event_stream import EventStream
+from kneeoa.serving.pipeline.identity import capture_uid, made_uid, result_id, result_uid, site_uid
+from kneeoa.serving.pipeline.study_documents import expect_document
 from kneeoa.serving.store.database import Database
-from kneeoa.serving.store.films import add_result, happened, note_delivery, study_films
+from kneeoa.serving.store.deliveries import Ordered, add_delivery, new_delivery
+from kneeoa.serving.store.films import add_result, happened, study_films
 from kneeoa.serving.store.originals import Originals
-from kneeoa.serving.store.tables import Delivery, Event, Film, FilmState, Result, Study
+from kneeoa.serving.store.tables import Event, Film, FilmState, Result, Study
 from kneeoa.serving.study import disagree, study_report, worst_grade
 
 
@@ -27,7 +30,8 @@ class Steps:
     Attributes:
         database, originals: the store.
         grading: grades a film.
-        destinations: where results go, by name.
+        stream: tells listeners.
+        outgoing: where results go.
         grade_attempts: how often one film is graded before its decoder's death counts.
         backoff_seconds: before the second of these; it doubles.
         announce: called after an event was written that no destination tells of.
@@ -36,7 +40,8 @@ class Steps:
     database: Database
     originals: Originals
     grading: FilmGrading
-    destinations: Mapping[str, Destination]
+    stream: EventStream
+    outgoing: Outgoing
     grade_attempts: int
     backoff_seconds: float
     announce: Callable[[], None]
@@ -92,15 +97,37 @@ class Steps:
             study.report = study_report(study.study_uid, films)
             study.worst_grade, study.films_disagree = worst_grade(study.report), disagree(study.report)
             study.report_uid = made_uid("study report", *sorted(f.result_uid for f in films if f.result_uid))
+            if self.outgoing.study_quiet_seconds is not None and self.outgoing.destinations:
+                expect_document(session, study.study_uid, self.outgoing.study_quiet_seconds)
             return study.report_uid
 
-    def deliver(self, result_id_: str, destination: str) -> str:
-        """Brings a result to one destination and writes down how far it came."""
-        state = self.destinations[destination].deliver(result_id_)
-        delivery = Delivery(result_id=result_id_, destination=destination, state=state, attempts=1, updated=time.time())
+    def tell(self, result_id_: str) -> None:
+        """Tells listeners of a result."""
+        self.stream.tell(result_id_)
+
+    def plan(self, result_id_: str) -> list[str]:
+        """Writes down which objects of a result go where; what was planned before stays as it is.
+
+        Returns:
+            Names of the destinations; none for a picture, which belongs to no study.
+        """
+        names = [destination.name for destination in self.outgoing.destinations]
+        if not names:
+            return []
+        with self.database.read() as session:
+            result = session.get_one(Result, result_id_)
+            film = session.get_one(Film, result.film_id)
+        if film.sop_uid is None:
+            return []
+        chosen = [name for name in names if name in self.outgoing.routes(film.film_id, names)]
+        uid, now = site_uid(result.result_uid, self.outgoing.site), time.time()
+        objects = {"sr": uid} if _is_unreadable(result.report) else {"sc": capture_uid(uid), "sr": uid}
         with self.database.write() as session:
-            note_delivery(session, delivery)
-        return state
+            for name in chosen:
+                for kind, object_uid in objects.items():
+                    ordered = Ordered(result_id_, kind, object_uid)
+                    add_delivery(session, new_delivery(film, ordered, name, now, queued=True))
+        return chosen
 
     def finish(self, film_id: str, round_: int) -> None:
         """Writes down that a film is done, unless it was asked for anew meanwhile."""
@@ -145,6 +172,12 @@ class Steps:
             else:
                 return _named(report, film)
         raise AssertionError  # grade_attempts is at least 1
+
+
+def _is_unreadable(report: dict[str, JSON]) -> bool:
+    """Whether the film could not be read, so that there is no picture of it."""
+    refusal = report["refusal"]
+    return isinstance(refusal, dict) and refusal["code"] in READ_ERRORS
 
 
 def _refuse_crash(report: dict[str, JSON]) -> None:

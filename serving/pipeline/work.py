@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import select, update
 
 from kneeoa.serving.pipeline import workflow
+from kneeoa.serving.pipeline.delivery_work import DeliveryWork
 from kneeoa.serving.pipeline.steps import Steps
 from kneeoa.serving.pipeline.workflow import QUEUE, register, work_id
 from kneeoa.serving.settings import Settings
@@ -44,13 +45,17 @@ class Work:
         database: the store.
         url: of the database, as `store.database.database_url` gives it.
         steps: what is done with a film.
+        deliveries: what is done with its results.
     """
 
-    def __init__(self, settings: Settings, database: Database, url: str, steps: Steps) -> None:
+    def __init__(
+        self, settings: Settings, database: Database, url: str, steps: Steps, deliveries: DeliveryWork
+    ) -> None:
         self._settings = settings
         self._database = database
         self._url = url
         self._steps = steps
+        self._deliveries = deliveries
         self._stopping = False
         self._enqueue: Callable[[str, int, int], None] | None = None
         self._arrivals: SimpleQueue[tuple[str, int, int] | None] = SimpleQueue()
@@ -61,8 +66,10 @@ class Work:
         from dbos import DBOS
 
         DBOS(config=_config(self._settings.data, self._url))
-        self._enqueue = register(self._steps, self._settings.queue, lambda: self._stopping)
+        self._deliveries.register(workflow.WORKFLOW_VERSION, lambda: self._stopping)
+        self._enqueue = register(self._steps, self._settings.queue, lambda: self._stopping, self._deliveries.enqueue)
         DBOS.launch()
+        self._deliveries.open_queue(POLL_SECONDS)
         DBOS.register_queue(
             QUEUE,
             worker_concurrency=2 * self._settings.workers.resolved_count,  # so that none is idle until the next look
@@ -91,7 +98,7 @@ class Work:
         self._arrivals.put((film_id, round_, priority))
 
     def queue_lagging(self) -> int:
-        """Queues films whose newest round was asked for by a command, or could not be queued before."""
+        """Queues films whose newest round was asked for by a command, or could not be queued before, and deliveries."""
         with self._database.read() as session:
             query = select(Film.film_id, Film.round, Film.priority)
             lagging = session.execute(
@@ -101,13 +108,13 @@ class Work:
             self.enqueue(film_id, round_, priority)
             with self._database.write() as session:
                 session.execute(update(Film).where(Film.film_id == film_id).values(queued=round_))
-        return len(lagging)
+        return len(lagging) + self._deliveries.queue_lagging()
 
     def adopt(self) -> int:
-        """Gives every waiting film living work: after a crash, an upgrade, a restored backup.
+        """Gives every waiting film, and every delivery, living work: after a crash, an upgrade, a restored backup.
 
         Returns:
-            How many films had none.
+            How many had none.
         """
         with self._database.read() as session:
             query = select(Film.film_id, Film.round).where(Film.state == FilmState.WAITING)
@@ -116,7 +123,7 @@ class Work:
         adopted = 0
         for start in range(0, len(films), _CHUNK):
             adopted += self._adopt(dict(films[start : start + _CHUNK]))
-        return adopted + self.queue_lagging()
+        return adopted + self._deliveries.adopt() + self.queue_lagging()
 
     def collect(self) -> int:
         """Deletes the records of work that finished long ago.

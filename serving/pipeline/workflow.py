@@ -1,4 +1,6 @@
-"""The workflow of one film as DBOS runs it: graded, built, delivered, closed, each a durable step that is tried again.
+"""The workflow of one film as DBOS runs it: graded, built, told, planned, closed, each a durable step, tried again.
+
+What is planned, deliveries, is work of its own (`delivery_work`): a film is done when its result is there.
 
 `WORKFLOW_VERSION` is set by hand, and changes only with the order of the steps: left to itself DBOS hashes the source,
 and every upgrade would strand the films in flight. Films of an older version are adopted by `Work.adopt`.
@@ -6,19 +8,18 @@ and every upgrade would strand the films in flight. Films of an older version ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ParamSpec, TypeVar
 
 import structlog
 
 from kneeoa.serving.grading import INTERNAL, GradingClosedError, GradingError
-from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.pipeline.steps import Steps
 from kneeoa.serving.settings import QueueSettings
 from kneeoa.serving.store.database import StoreError
 
-WORKFLOW_VERSION = "1"
+WORKFLOW_VERSION = "2"
 QUEUE = "films"
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -35,7 +36,7 @@ def reason_of(error: BaseException) -> str:
     attempts = getattr(error, "errors", None)
     if isinstance(attempts, list) and attempts:
         return reason_of(attempts[-1])
-    return error.reason if isinstance(error, GradingError | StoreError | DeliveryError) else INTERNAL
+    return error.reason if isinstance(error, GradingError | StoreError) else INTERNAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +45,28 @@ class _Durable:
 
     grade: Callable[[str, str], str]
     build: Callable[[str], str]
-    deliver: Callable[[str, str], str]
+    tell: Callable[[str], None]
+    plan: Callable[[str], list[str]]
     close: Callable[[str, int, str | None], None]
 
 
-def register(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -> Callable[[str, int, int], None]:
+def register(
+    steps: Steps, queue: QueueSettings, stopping: Callable[[], bool], deliver: Callable[[str, str], None]
+) -> Callable[[str, int, int], None]:
     """Registers the workflow and its steps with DBOS.
 
     Args:
         steps: what they do.
         queue: how often they are tried.
         stopping: whether the process is about to end; a failure is then not the film's fault.
+        deliver: queues the work on a result for a destination.
 
     Returns:
         What queues a film's work: of its id, its round, and its priority (1 is first).
     """
     from dbos import DBOS, SetEnqueueOptions, SetWorkflowID
 
-    workflow = DBOS.workflow(name="film")(_film(_durable(steps, queue, stopping), sorted(steps.destinations), stopping))
+    workflow = DBOS.workflow(name="film")(_film(_durable(steps, queue, stopping), deliver, stopping))
 
     def enqueue(film_id: str, round_: int, priority: int) -> None:
         with SetWorkflowID(work_id(film_id, round_)), SetEnqueueOptions(priority=priority):
@@ -70,13 +75,16 @@ def register(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
     return enqueue
 
 
-def _film(durable: _Durable, destinations: Sequence[str], stopping: Callable[[], bool]) -> Callable[[str, int], str]:
+def _film(
+    durable: _Durable, deliver: Callable[[str, str], None], stopping: Callable[[], bool]
+) -> Callable[[str, int], str]:
     def film(film_id: str, round_: int) -> str:
         try:
             result = durable.grade(film_id, work_id(film_id, round_))
             durable.build(film_id)
-            for name in destinations:
-                durable.deliver(result, name)
+            durable.tell(result)
+            for name in durable.plan(result):
+                deliver(result, name)
         except Exception as error:
             if stopping() or isinstance(error, GradingClosedError):
                 raise  # the next start takes it up
@@ -97,11 +105,11 @@ def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
     def should_retry(error: BaseException) -> bool:
         return not isinstance(error, GradingError | GradingClosedError) and not stopping()
 
-    def step(function: Callable[P, R], name: str, attempts: int = queue.step_attempts) -> Callable[P, R]:
+    def step(function: Callable[P, R], name: str) -> Callable[P, R]:
         return DBOS.step(
             name=name,
-            retries_allowed=attempts > 1,
-            max_attempts=attempts,
+            retries_allowed=queue.step_attempts > 1,
+            max_attempts=queue.step_attempts,
             interval_seconds=queue.backoff_seconds,
             should_retry=should_retry,
         )(function)
@@ -113,8 +121,11 @@ def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
     def build(film_id: str) -> str:
         return steps.build(film_id)
 
-    def deliver(result_id: str, destination: str) -> str:
-        return steps.deliver(result_id, destination)
+    def tell(result_id: str) -> None:
+        steps.tell(result_id)
+
+    def plan(result_id: str) -> list[str]:
+        return steps.plan(result_id)
 
     def close(film_id: str, round_: int, reason: str | None) -> None:
         if reason is None:
@@ -122,5 +133,6 @@ def _durable(steps: Steps, queue: QueueSettings, stopping: Callable[[], bool]) -
         else:
             steps.bury(film_id, round_, reason)
 
-    delivered = step(deliver, "deliver", queue.delivery_attempts)
-    return _Durable(step(grade, "grade"), step(build, "build"), delivered, step(close, "close"))
+    return _Durable(
+        step(grade, "grade"), step(build, "build"), step(tell, "tell"), step(plan, "plan"), step(close, "close")
+    )

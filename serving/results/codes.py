@@ -70,6 +70,9 @@ _SINGLE = MappingProxyType(
         "side_source": ("SIDE-SOURCE", "Side told by"),
         "intended_use": ("USE", "Intended use"),
         "not_sole": ("NOT-SOLE", "Made by AI; not for sole diagnosis"),
+        "place": ("PLACE", "Place in study report"),
+        "headline": ("HEADLINE", "Film that speaks for this side"),
+        "other_film": ("OTHER-FILM", "Other film of this side"),
         "yes": ("YES", "Yes"),
         "no": ("NO", "No"),
         "scale_joint": ("AT-JOINT", "Joint (calibrated film)"),
@@ -95,6 +98,7 @@ _FLAGS = MappingProxyType(
         "for_processing": ("F-RAW", "For Processing object"),
         "reduced": ("F-REDUCED", "Film reduced to be graded"),
         "uid_reused": ("F-UID-REUSED", "SOP Instance UID stands for other pixels too"),
+        "films_disagree": ("F-DISAGREE", "Films of this side are two grades apart or more"),
     }
 )
 _SIDE_SOURCES = ("tag", "orientation", "marker", "picture", "hanging", "user", "none")

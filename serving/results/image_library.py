@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from highdicom.sr import (
     CodedConcept,
     ContainerContentItem,
@@ -18,8 +20,13 @@ from kneeoa.serving.results.result_object import ResultSource
 _ROWS, _COLUMNS = standard.DCM.PixelDataRows, standard.DCM.PixelDataColumns
 
 
-def image_library(of: ResultSource) -> ContainerContentItem:
-    """The library of one film. highdicom's own wants orientation and spacing, which many films do not state."""
+def image_library(films: Sequence[ResultSource]) -> ContainerContentItem:
+    """The library of these films. highdicom's own wants orientation and spacing, which many films do not state."""
+    group = _container(standard.DCM.ImageLibraryGroup, [_image(of) for of in films])
+    return _container(standard.DCM.ImageLibrary, [group])
+
+
+def _image(of: ResultSource) -> ImageContentItem:
     image = ImageContentItem(
         standard.SCT.Source,
         of.film.sop_class_uid,
@@ -35,11 +42,10 @@ def image_library(of: ResultSource) -> ContainerContentItem:
                 for name, size in sizes
             ]
         )
-    group = _container(standard.DCM.ImageLibraryGroup, image)
-    return _container(standard.DCM.ImageLibrary, group)
+    return image
 
 
-def _container(name: CodedConcept, content: ImageContentItem | ContainerContentItem) -> ContainerContentItem:
+def _container(name: CodedConcept, content: Sequence[ImageContentItem | ContainerContentItem]) -> ContainerContentItem:
     container = ContainerContentItem(name, relationship_type=RelationshipTypeValues.CONTAINS)
-    container.ContentSequence = ContentSequence([content])
+    container.ContentSequence = ContentSequence(content)
     return container

@@ -14,13 +14,13 @@ from pydicom.tag import Tag
 from pydicom.uid import UID
 
 from kneeoa.model.grades import FilmGrades
-from kneeoa.serving.pipeline.identity import identify, made_uid, result_id, result_uid
+from kneeoa.serving.pipeline.identity import capture_uid, identify, made_uid, result_id, result_uid, site_uid
 from kneeoa.serving.results.codes import CodeTable
 from kneeoa.serving.results.source_film import COPIED, REQUIRED, SPECIFIC_CHARACTER_SET, SourceFilm, read_source
 
 MANUFACTURER = "KneeOA"
 DEVICE = "KneeOA"
-SR_SERIES, CAPTURE_SERIES = 9901, 9902
+SR_SERIES, CAPTURE_SERIES, STUDY_SERIES = 9901, 9902, 9903
 """Series numbers that no modality uses."""
 IMPLEMENTATION_UID = "2.25.330119316409402171733260152226152838466"
 IMPLEMENTATION_NAME = "KNEEOA"
@@ -48,7 +48,7 @@ class ResultSource:
     @property
     def capture_uid(self) -> str:
         """SOP Instance UID of the Secondary Capture."""
-        return made_uid("secondary capture", self.uid)
+        return capture_uid(self.uid)
 
     def series_uid(self, kind: str) -> str:
         """One series a study, release and kind of object: later films of the study join it."""
@@ -84,9 +84,7 @@ def result_source(
     film = read_source(path)
     if uid is None:
         uid = result_uid(result_id(identify(path).film_id(), grades.release.sha256))
-    if codes.site:
-        uid = made_uid("result with codes", uid, codes.site)
-    return ResultSource(film, grades, uid, made or datetime.now().astimezone(), codes)
+    return ResultSource(film, grades, site_uid(uid, codes.site), made or datetime.now().astimezone(), codes)
 
 
 def blank_evidence(film: SourceFilm) -> Dataset:

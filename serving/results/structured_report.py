@@ -11,12 +11,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import (
     AlgorithmIdentification,
     CodedConcept,
     ComprehensiveSR,
+    ContainerContentItem,
     DeviceObserverIdentifyingAttributes,
     FindingSite,
     GraphicTypeValues,
@@ -40,11 +42,11 @@ from pydicom import Dataset
 from pydicom.sr.codedict import codes as standard
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from kneeoa.model.grades import FilmGrades, KneeGrades
+from kneeoa.model.grades import FilmGrades
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.pipeline.identity import made_uid
 from kneeoa.serving.results.codes import SCHEME, SCHEME_NAME, SCHEME_UID, SCHEME_VERSION, Concept
-from kneeoa.serving.results.facts import Facts, film_facts, knee_facts
+from kneeoa.serving.results.facts import CodedFact, Facts, film_facts, knee_facts
 from kneeoa.serving.results.image_library import image_library
 from kneeoa.serving.results.result_object import (
     DEVICE,
@@ -58,7 +60,26 @@ from kneeoa.serving.results.result_object import (
 
 SERIES_DESCRIPTION = "KneeOA results (AI, not for sole diagnosis)"
 _LATERALITY = {Side.RIGHT: standard.SCT.Right, Side.LEFT: standard.SCT.Left}
-_Group = PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
+Group = PlanarROIMeasurementsAndQualitativeEvaluations | MeasurementsAndQualitativeEvaluations
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a report is besides its measurements.
+
+    Attributes:
+        series_uid, series_number, description: of its series.
+        library: which films were read.
+        evidence: what is referred to; the first is whose study it is.
+        previous: the reports that it takes the place of.
+    """
+
+    series_uid: str
+    series_number: int
+    description: str
+    library: ContainerContentItem
+    evidence: Sequence[Dataset]
+    previous: Sequence[Dataset] = ()
 
 
 def structured_report(of: ResultSource, *, capture: bool) -> bytes:
@@ -71,36 +92,56 @@ def structured_report(of: ResultSource, *, capture: bool) -> bytes:
     Returns:
         A DICOM file.
     """
-    groups = [_group(of, knee, i, capture) for i, knee in enumerate(of.grades.knees)] or [_film_group(of, capture)]
+    groups = [knee_group(of, place, capture=capture) for place in range(len(of.grades.knees))]
+    frame = Frame(
+        of.series_uid("sr series"), SR_SERIES, SERIES_DESCRIPTION, image_library([of]), evidence_of(of, capture=capture)
+    )
+    return made_report(of, groups or [film_group(of, capture=capture)], frame)
+
+
+def made_report(of: ResultSource, groups: Sequence[Group], frame: Frame) -> bytes:
+    """A report of these groups.
+
+    Args:
+        of: whose it is, its UID, and who made it.
+        groups: one a knee, or one of a film.
+        frame: what it is besides.
+
+    Returns:
+        A DICOM file.
+    """
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(of)),
         procedure_reported=standard.cid100.XRUnspecifiedBodyRegion,
-        imaging_measurements=groups,
+        imaging_measurements=list(groups),
         title=standard.DCM.ImagingMeasurementReport,
     )
     # TID 1500: the image library comes before the measurements.
-    report[0].ContentSequence.insert(len(report[0].ContentSequence) - 1, image_library(of))
-    evidence = [blank_evidence(of.film)]
-    if capture:
-        evidence.append(_capture_evidence(of))
+    report[0].ContentSequence.insert(len(report[0].ContentSequence) - 1, frame.library)
     result = ComprehensiveSR(
-        evidence=evidence,
+        evidence=list(frame.evidence),
         content=report[0],
-        series_instance_uid=of.series_uid("sr series"),
-        series_number=SR_SERIES,
+        series_instance_uid=frame.series_uid,
+        series_number=frame.series_number,
         sop_instance_uid=of.uid,
         instance_number=1,
         manufacturer=MANUFACTURER,
         is_complete=True,
         is_final=True,
-        series_description=SERIES_DESCRIPTION,
+        series_description=frame.description,
         manufacturer_model_name=DEVICE,
         device_serial_number=of.grades.release.sha256[:64],
         coding_schemes=[_scheme()],
         specific_character_set=None,
+        previous_versions=list(frame.previous) or None,
     )
     take_over(result, of)
     return to_bytes(result)
+
+
+def evidence_of(of: ResultSource, *, capture: bool) -> list[Dataset]:
+    """A film, and its Secondary Capture where there is one, as highdicom wants what is referred to."""
+    return [blank_evidence(of.film), *([_capture_evidence(of)] if capture else [])]
 
 
 def coded(concept: Concept) -> CodedConcept:
@@ -139,16 +180,27 @@ def _algorithm(of: ResultSource) -> AlgorithmIdentification:
     )
 
 
-def _group(of: ResultSource, knee: KneeGrades, place: int, capture: bool) -> _Group:
-    """One knee: TID 1410 where its place is known."""
+def knee_group(of: ResultSource, place: int, *, capture: bool, role: Concept | None = None) -> Group:
+    """One knee: TID 1410 where its place is known.
+
+    Args:
+        of: the film and its report.
+        place: of the knee in the report.
+        capture: whether there is a Secondary Capture.
+        role: what the film is for this side of the study, where it is told.
+    """
+    knee = of.grades.knees[place]
     side = _LATERALITY.get(knee.side)
     site = FindingSite(standard.SCT.KneeJoint, laterality=None if side is None else side)
     corners = None if knee.box is None else knee.box.corners(knee.angle_degrees or 0.0)
     name = {Side.RIGHT: "Right knee", Side.LEFT: "Left knee"}.get(knee.side, f"Knee {place + 1}")
-    return _made(of, (name, f"knee {place}"), corners, knee_facts(of.grades, knee, of.codes), [site], capture)
+    facts = knee_facts(of.grades, knee, of.codes)
+    if role is not None:
+        facts = replace(facts, codes=(*facts.codes, CodedFact(of.codes["place"], role)))
+    return _made(of, (name, f"knee {place}"), corners, facts, [site], capture)
 
 
-def _film_group(of: ResultSource, capture: bool) -> _Group:
+def film_group(of: ResultSource, *, capture: bool) -> Group:
     """A film without any knee."""
     return _made(of, ("Film", "film"), None, film_facts(of.grades, of.codes), None, capture)
 
@@ -160,7 +212,7 @@ def _made(
     facts: Facts,
     sites: Sequence[FindingSite] | None,
     capture: bool,
-) -> _Group:
+) -> Group:
     tracking = TrackingIdentifier(made_uid("tracked", of.uid, names[1]), names[0])
     evaluations = [QualitativeEvaluation(coded(fact.name), coded(fact.value)) for fact in facts.codes]
     measurements = [
@@ -169,7 +221,7 @@ def _made(
     ]
     outline = _on_film(corners, of.grades) if corners is not None else _whole(of)
     if outline is None:
-        group: _Group = MeasurementsAndQualitativeEvaluations(
+        group: Group = MeasurementsAndQualitativeEvaluations(
             tracking_identifier=tracking,
             algorithm_id=_algorithm(of),
             finding_sites=sites,

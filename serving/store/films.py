@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from kneeoa.model.grades import JSON
 from kneeoa.serving.pipeline.identity import FilmIdentity
-from kneeoa.serving.store.tables import Delivery, Event, Film, FilmState, Result, Study
+from kneeoa.serving.store.tables import Event, Film, FilmState, Result, Study
 from kneeoa.serving.study import StudyFilm
 
 
@@ -109,14 +109,6 @@ def add_result(session: Session, result: Result) -> None:
     session.execute(update(Film).where(Film.film_id == result.film_id).values(result_id=result.result_id))
 
 
-def note_delivery(session: Session, delivery: Delivery) -> None:
-    """Writes down how far a result has come on its way to a destination."""
-    values = {name: getattr(delivery, name) for name in ("result_id", "destination", "state", "attempts", "updated")}
-    insert = _insert(session)(Delivery).values(**values)
-    changed = {"state": delivery.state, "attempts": Delivery.attempts + 1, "updated": delivery.updated}
-    session.execute(insert.on_conflict_do_update(index_elements=["result_id", "destination"], set_=changed))
-
-
 def study_films(session: Session, study_uid: str) -> list[StudyFilm]:
     """The films of a study with their newest reports; those that a person dropped are left out."""
     query = (
@@ -124,18 +116,20 @@ def study_films(session: Session, study_uid: str) -> list[StudyFilm]:
         .outerjoin(Result, Result.result_id == Film.result_id)
         .where(Film.study_uid == study_uid, Film.state != FilmState.DROPPED)
     )
-    return [
-        StudyFilm(
-            film.film_id,
-            film.state,
-            film.acquired,
-            film.received,
-            film.uid_reused,
-            result.result_uid if result else None,
-            result.report if result else None,
-        )
-        for film, result in session.execute(query)
-    ]
+    return [study_film(film, result) for film, result in session.execute(query)]
+
+
+def study_film(film: Film, result: Result | None) -> StudyFilm:
+    """A film of a study with one of its results."""
+    return StudyFilm(
+        film.film_id,
+        film.state,
+        film.acquired,
+        film.received,
+        film.uid_reused,
+        result.result_uid if result else None,
+        result.report if result else None,
+    )
 
 
 def waiting(session: Session) -> tuple[int, float | None]:

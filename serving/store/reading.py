@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, case, func, select
 from sqlalchemy.orm import Session
 
 from kneeoa.model.grades import JSON
 from kneeoa.serving.corrections import CorrectionRow
-from kneeoa.serving.store.tables import Correction, Event, Film, FilmState, Result, Study
+from kneeoa.serving.store.deliveries import is_dead
+from kneeoa.serving.store.tables import Correction, Delivery, Event, Film, FilmState, Result, Study
 
 MOST_ROWS = 1000
 
@@ -93,7 +94,16 @@ class ResultRow:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A film whose work failed for good."""
+    """A film whose work, or one of whose deliveries, failed for good.
+
+    Attributes:
+        film_id, study_uid: which.
+        reason: code of the newest failure.
+        since: when that was.
+        received: when the film came.
+        round: of its work.
+        destinations: where something of it could not be brought.
+    """
 
     film_id: str
     study_uid: str
@@ -101,6 +111,7 @@ class DeadLetter:
     since: float
     received: float
     round: int
+    destinations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,12 +200,52 @@ def results_of(session: Session, film_id: str) -> tuple[ResultRow, ...]:
 
 
 def dead_letters(session: Session, offset: int, limit: int) -> tuple[DeadLetter, ...]:
-    """Films whose work failed for good, the newest failure first."""
-    query = select(Film).where(Film.state == FilmState.DEAD).order_by(Film.dead_since.desc(), Film.film_id)
+    """Films whose work, or one of whose deliveries, failed for good, the newest failure first."""
+    failed = (
+        select(Delivery.film_id, func.max(Delivery.updated).label("since")).where(is_dead()).group_by(Delivery.film_id)
+    ).subquery()
+    dead = Film.state == FilmState.DEAD
+    since = case((dead, Film.dead_since), else_=failed.c.since)
+    query = select(Film, since).outerjoin(failed, failed.c.film_id == Film.film_id)
+    query = query.where(dead | failed.c.film_id.is_not(None)).order_by(since.desc(), Film.film_id)
+    rows = session.execute(query.offset(offset).limit(min(limit, MOST_ROWS))).all()
+    reasons = _failed_deliveries(session, [film.film_id for film, _ in rows])
     return tuple(
-        DeadLetter(f.film_id, f.study_uid, f.dead_reason or "", f.dead_since or 0.0, f.received, f.round)
-        for f in session.scalars(query.offset(offset).limit(min(limit, MOST_ROWS)))
+        DeadLetter(
+            film.film_id,
+            film.study_uid,
+            (film.dead_reason or "") if film.state == FilmState.DEAD else next(iter(reasons[film.film_id].values())),
+            moment or 0.0,
+            film.received,
+            film.round,
+            tuple(sorted(reasons.get(film.film_id, {}))),
+        )
+        for film, moment in rows
     )
+
+
+def _failed_deliveries(session: Session, film_ids: Sequence[str]) -> dict[str, dict[str, str]]:
+    """Reasons by destination, the newest first, of films whose deliveries failed."""
+    query = select(Delivery.film_id, Delivery.destination, Delivery.reason).where(
+        Delivery.film_id.in_(film_ids), is_dead()
+    )
+    found: dict[str, dict[str, str]] = {}
+    for film_id, destination, reason in session.execute(query.order_by(Delivery.updated.desc())):
+        found.setdefault(film_id, {}).setdefault(destination, reason or "")
+    return found
+
+
+def count_dead_letters(session: Session) -> int:
+    """How many films are dead letters."""
+    films = select(Film.film_id).where(Film.state == FilmState.DEAD)
+    failed = select(Delivery.film_id).where(is_dead())
+    return session.scalar(select(func.count()).select_from(films.union(failed).subquery())) or 0
+
+
+def result_ids(session: Session, study_uid: str) -> dict[str, str]:
+    """The newest result of each film of a study that has one."""
+    query = select(Film.film_id, Film.result_id).where(Film.study_uid == study_uid, Film.result_id.is_not(None))
+    return {film_id: result_id for film_id, result_id in session.execute(query) if result_id is not None}
 
 
 def correction_rows(session: Session, study_uid: str | None = None) -> tuple[CorrectionRow, ...]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from kneeoa.model.grades import JSON
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The newest of `migrations/versions`; a database that says so is not migrated."""
 ID_LENGTH = 64
 UID_LENGTH = 64
@@ -23,7 +23,7 @@ UID_LENGTH = 64
 class Table(DeclarativeBase):
     """What all tables share: one metadata, and JSON columns for JSON values."""
 
-    type_annotation_map = {dict[str, JSON]: sa.JSON}  # noqa: RUF012 - as SQLAlchemy reads it
+    type_annotation_map = {dict[str, JSON]: sa.JSON, list[str]: sa.JSON}  # noqa: RUF012 - as SQLAlchemy reads it
 
 
 class FilmState(StrEnum):
@@ -32,11 +32,26 @@ class FilmState(StrEnum):
     WAITING = "waiting"
     """It is stored; its work is queued or running."""
     DONE = "done"
-    """It has a result, which may be a refusal, and everything was delivered."""
+    """It has a result, which may be a refusal; how far that has come on its way is told by its deliveries."""
     DEAD = "dead"
     """Its work failed for good; a person must replay or drop it."""
     DROPPED = "dropped"
     """A person gave it up."""
+
+
+class DeliveryState(StrEnum):
+    """How far an object has come on its way to a destination; never more than is known."""
+
+    WAITING = "waiting"
+    """Not there yet: to be sent, or to be sent again."""
+    SENT = "sent"
+    """The destination has answered with success, or with a warning that means stored."""
+    COMMITTED = "committed"
+    """The destination has reported that it keeps the object (Storage Commitment)."""
+    VERIFIED = "verified"
+    """A query has found the object there."""
+    FAILED = "failed"
+    """Given up after so many attempts: a dead letter."""
 
 
 class Study(Table):
@@ -49,6 +64,7 @@ class Study(Table):
         report_uid: UID of that report, hashed from its results.
         worst_grade: the highest headline grade of that report, or None.
         films_disagree: whether two films of one side lie two grades apart or more.
+        document_due: when the study's own Structured Report is to be made, or None where none is.
     """
 
     __tablename__ = "studies"
@@ -60,6 +76,7 @@ class Study(Table):
     report_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
     worst_grade: Mapped[int | None] = mapped_column(index=True)
     films_disagree: Mapped[bool | None]
+    document_due: Mapped[float | None] = mapped_column(index=True)
 
 
 class Film(Table):
@@ -190,20 +207,81 @@ class Event(Table):
     created: Mapped[float]
 
 
-class Delivery(Table):
-    """How far a result has come on its way to one destination.
+class StudyDocument(Table):
+    """A study's own Structured Report. Never changed: a late film makes another one, in the same series.
 
     Attributes:
-        result_id, destination: which.
-        state: "waiting", "sent", "committed", "verified" or "failed".
+        document_id: hashed from its films, their releases and the release that was running.
+        document_uid: the DICOM UID of the same.
+        study_uid: of which study.
+        film_id: the last of its films to come.
+        results: ids of the results that it tells.
+        predecessor_uid, predecessor_sha256: of the document before, and the release that its series is of; or None.
+        release_name, release_sha256, software: that was running.
+        created: when.
+    """
+
+    __tablename__ = "study_documents"
+
+    document_id: Mapped[str] = mapped_column(String(ID_LENGTH), primary_key=True)
+    document_uid: Mapped[str] = mapped_column(String(UID_LENGTH), unique=True)
+    study_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_uid"), index=True)
+    film_id: Mapped[str] = mapped_column(ForeignKey("films.film_id"))
+    results: Mapped[list[str]]
+    predecessor_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH))
+    predecessor_sha256: Mapped[str | None] = mapped_column(String(64))
+    release_name: Mapped[str] = mapped_column(String(100))
+    release_sha256: Mapped[str] = mapped_column(String(64))
+    software: Mapped[str] = mapped_column(String(50))
+    created: Mapped[float]
+
+
+class Delivery(Table):
+    """How far one object has come on its way to one destination.
+
+    Attributes:
+        object_uid, destination: which.
+        kind: "sc", "sr" or "study_sr".
+        batch: objects that are made and sent together: id of a result, or of a study's document.
+        study_uid, film_id: what it is about; of a study's document, the last of its films to come.
+        state: see `DeliveryState`.
         attempts: made so far.
-        updated: when.
+        failures: of these, those that failed since it last came further.
+        reason: code of the last failure, or None.
+        transaction_uid: of the newest request for commitment, or None.
+        asked: when that was made.
+        turn: number of the newest work on this batch for this destination.
+        queued: the last turn that was put into the queue.
+        due: when that turn may begin.
+        created: when it was asked for.
+        sent: when the destination first answered with success.
+        updated: when anything of this changed.
+        settled: when nothing more was to be done: it is where it should be, or a person has given it up.
     """
 
     __tablename__ = "deliveries"
+    __table_args__ = (
+        Index("ix_deliveries_batch", "batch", "destination"),
+        Index("ix_deliveries_destination_state", "destination", "state", "settled"),
+        Index("ix_deliveries_settled_state", "settled", "state"),
+    )
 
-    result_id: Mapped[str] = mapped_column(ForeignKey("results.result_id"), primary_key=True)
+    object_uid: Mapped[str] = mapped_column(String(UID_LENGTH), primary_key=True)
     destination: Mapped[str] = mapped_column(String(64), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(16))
+    batch: Mapped[str] = mapped_column(String(ID_LENGTH))
+    study_uid: Mapped[str] = mapped_column(ForeignKey("studies.study_uid"), index=True)
+    film_id: Mapped[str] = mapped_column(ForeignKey("films.film_id"), index=True)
     state: Mapped[str] = mapped_column(String(16))
     attempts: Mapped[int]
+    failures: Mapped[int]
+    reason: Mapped[str | None] = mapped_column(String(64))
+    transaction_uid: Mapped[str | None] = mapped_column(String(UID_LENGTH), index=True)
+    asked: Mapped[float | None]
+    turn: Mapped[int]
+    queued: Mapped[int]
+    due: Mapped[float]
+    created: Mapped[float]
+    sent: Mapped[float | None]
     updated: Mapped[float]
+    settled: Mapped[float | None]

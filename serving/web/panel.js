@@ -3,7 +3,7 @@
 import { correctionForm } from "./correction.js";
 import { gradeChip } from "./columns.js";
 import { button, element } from "./dom.js";
-import { flagMeaning, flagName, JSN_MEANING, KL_MEANING, narrowestWords, percent, refusalName, SIDES, SIDE_SOURCES, STATES, widthWords } from "./words.js";
+import { deliveryWords, flagMeaning, flagName, JSN_MEANING, KL_MEANING, narrowestWords, percent, refusalName, SIDES, SIDE_SOURCES, STATES, widthWords } from "./words.js";
 
 /** The parts of the panel. `near(knee)` shows a knee from near; `changed()` is called after a correction. */
 export function panel(uid, study, film, near, changed) {
@@ -21,6 +21,8 @@ export function panel(uid, study, film, near, changed) {
     parts.push(element("p", { class: "made" }, `Release ${release.name} (${release.sha256.slice(0, 12)}), software ${release.software}. State: ${STATES[film.state]}. `,
       element("span", { class: "uid", title: uid }, `Study ${uid}`)));
   }
+  const sent = deliveryWords([...(film.deliveries ?? []), ...(study.deliveries ?? [])]);
+  if (sent.length) parts.push(element("ul", { class: "made deliveries", "aria-label": "Deliveries" }, sent.map(({ text, bad }) => element("li", { class: bad ? "bad" : "" }, text))));
   return parts;
 }
 

@@ -96,3 +96,19 @@ export function timeWords(seconds) {
 export function shortUid(uid) {
   return uid.length > 14 ? `…${uid.slice(-12)}` : uid;
 }
+
+const OBJECTS = { sr: "report", sc: "picture", study_sr: "study report" };
+const PROGRESS = { waiting: "not sent yet", sent: "sent", committed: "kept there (committed)", verified: "found there (verified)", failed: "not delivered" };
+
+/** How far results have come, a line for each destination and state; never more than is known. */
+export function deliveryWords(deliveries) {
+  const lines = new Map();
+  for (const one of deliveries) {
+    const key = `${one.destination.replace(/^\w+:/, "")}: ${PROGRESS[one.state] ?? one.state}`;
+    const line = lines.get(key) ?? { kinds: new Set(), reasons: new Set(), bad: one.state === "failed" };
+    line.kinds.add(OBJECTS[one.kind] ?? one.kind);
+    if (one.reason && !["committed", "verified"].includes(one.state)) line.reasons.add(refusalName(one.reason));
+    lines.set(key, line);
+  }
+  return [...lines].map(([key, { kinds, reasons, bad }]) => ({ bad, text: `${key}: ${[...kinds].join(", ")}${reasons.size ? ` (${[...reasons].join(", ")})` : ""}` }));
+}

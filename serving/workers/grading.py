@@ -8,6 +8,7 @@ from kneeoa.model.grades import JSON, ReleaseFacts
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.grading import facts_of
 from kneeoa.serving.results.objects import Form, Request, unpack
+from kneeoa.serving.results.study_parts import StudyRequest
 from kneeoa.serving.workers.jobs import Answer, Job, Report, Wanted
 from kneeoa.serving.workers.pool import Urgency, WorkerPool
 
@@ -80,6 +81,15 @@ class PooledGrading:
         stated = None if side in {None, Side.UNKNOWN} else str(side)
         answer = self._run(path, Job(str(path), Wanted.RESULTS, stated, spacing_mm, request, report))
         return answer.report, {} if answer.picture is None else unpack(answer.picture, request.forms)
+
+    def print_study(self, request: StudyRequest) -> bytes:
+        """A study's own Structured Report, a DICOM file; empty where none of its films states its UIDs.
+
+        Raises:
+            DecoderCrashedError: as `grade`.
+            PoolClosedError: the service is stopping.
+        """
+        return self.pool.run(Job("", Wanted.STUDY, study=request), self._urgency).picture or b""
 
     def close(self) -> None:
         """Ends the workers; those that are busy end after their film."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 from kneeoa.model.grades import JSON
 from kneeoa.model.radiograph import Side
 from kneeoa.serving.results.objects import Form, Request
+from kneeoa.serving.results.study_parts import StudyRequest
 
 Report = dict[str, JSON]
 """One film's object of the report contract (docs/report.md)."""
@@ -29,6 +30,8 @@ class Wanted(StrEnum):
     """Where its grades rest, on a transparent ground."""
     OVERLAY = "overlay"
     RESULTS = "results"
+    STUDY = "study"
+    """A study's own Structured Report, of films that were graded before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class Job:
         spacing_mm: pixel spacing, where the file does not say it.
         request: which forms of the result.
         report: a report that was made before; the film is then not graded again.
+        study: the study's document, which `path` has nothing to do with.
     """
 
     path: str
@@ -50,6 +54,7 @@ class Job:
     spacing_mm: float | None = None
     request: Request | None = None
     report: Report | None = None
+    study: StudyRequest | None = None
 
     def to_bytes(self) -> bytes:
         """The job as JSON."""
@@ -64,7 +69,8 @@ class Job:
             forms = tuple(Form(form) for form in request["forms"])
             request = Request(forms, request["codes"], request["uid"], request["made"])
         wanted = Wanted(fields["wanted"])
-        return cls(fields["path"], wanted, fields["side"], fields["spacing_mm"], request, fields["report"])
+        study = None if fields["study"] is None else StudyRequest.from_fields(**fields["study"])
+        return cls(fields["path"], wanted, fields["side"], fields["spacing_mm"], request, fields["report"], study)
 
     @property
     def stated_side(self) -> Side | None:

@@ -117,6 +117,10 @@ def _answered(grader: KneeGrader, raw: bytes) -> tuple[bytes, ...]:
         from kneeoa.serving.workers.printing import printed
 
         return printed(grader, job)
+    if job.study is not None:
+        from kneeoa.serving.results.study_document import study_document
+
+        return b"{}", study_document(job.study)
     if job.wanted in {Wanted.FILM, Wanted.FULL}:
         return b"{}", _plain_picture(job)
     pictures: list[bytes] = []

@@ -22,18 +22,20 @@ def on_own_disk(disk: Path, options: str, command: Sequence[str]) -> subprocess.
     return _run("-m", f'mount -t tmpfs -o {options} none "$1" && shift && exec "$@"', [str(disk), *command])
 
 
-def in_own_network(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    """Runs a command that sees loopback and nothing else."""
-    return _run("-n", 'ip link set lo up && exec "$@"', command)
+def in_own_network(command: Sequence[str], seconds: float = 600.0) -> subprocess.CompletedProcess[str]:
+    """Runs a command that sees loopback and nothing else, for at most so long."""
+    return _run("-n", 'ip link set lo up && exec "$@"', command, seconds)
 
 
-def _run(namespace: str, script: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+def _run(
+    namespace: str, script: str, arguments: Sequence[str], seconds: float = 600.0
+) -> subprocess.CompletedProcess[str]:
     path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
     return subprocess.run(
         ["unshare", namespace, "sh", "-c", script, "sh", *arguments],
         capture_output=True,
         text=True,
-        timeout=600,
+        timeout=seconds,
         check=False,
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": path},

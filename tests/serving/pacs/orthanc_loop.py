@@ -31,8 +31,8 @@ end
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[httpx.Client]:
-    """An archive that sends on what it stores."""
+def orthanc(folder: Path, *, routes: bool = True) -> Iterator[httpx.Client]:
+    """An archive that sends on what it stores, or keeps it to itself."""
     folder.mkdir()
     (folder / "routing.lua").write_text(_ROUTING)
     settings = {
@@ -45,7 +45,7 @@ def orthanc(folder: Path) -> Iterator[httpx.Client]:
         "DicomAet": "ARCHIVE",
         "DicomPort": ORTHANC,
         "DicomModalities": {"kneeoa": ["KNEEOA", "127.0.0.1", KNEEOA]},
-        "LuaScripts": [str(folder / "routing.lua")],
+        "LuaScripts": [str(folder / "routing.lua")] if routes else [],
         "Plugins": [_PLUGINS],
         "DicomWeb": {"Enable": True, "Root": "/dicom-web/"},
     }

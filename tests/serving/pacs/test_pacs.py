@@ -25,8 +25,10 @@ from tests.serving.service_films import write_film
 from kneeoa.datasets.transfer_syntax import ENCODABLE, encode
 from kneeoa.model.errors import ConfigError
 from kneeoa.serving.api.app import create_app
+from kneeoa.serving.pacs.association import echo
+from kneeoa.serving.pacs.commitment import Reports
 from kneeoa.serving.pacs.store_scp import StorageScp, allowed
-from kneeoa.serving.pacs.store_scu import DicomDestination, echo
+from kneeoa.serving.pacs.store_scu import DicomDestination
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
@@ -35,6 +37,8 @@ from kneeoa.serving.settings import PacsPeer, PacsSettings, Settings, WorkerSett
 from kneeoa.serving.store.database import StoreError
 
 LOOPBACK = "127.0.0.1"
+NOBODY = Reports(lambda _uid, _kept: False)
+"""Takes no reports of commitment."""
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused, never bound
 
 
@@ -211,16 +215,16 @@ def test_a_stranger_on_loopback_is_turned_away_where_there_is_a_list(tmp_path: P
 @pytest.mark.parametrize("status", [0xA700, 0xA900, 0xC000, 0x0122, 0x0110])
 def test_a_status_that_is_a_failure_is_never_taken_for_sent(sink: Sink, objects: list[bytes], status: int) -> None:
     sink.status = status
-    destination = DicomDestination(sink.peer, PacsSettings(), lambda _: objects)
-    with pytest.raises(DeliveryError) as caught:
-        destination.deliver("r")
+    with DicomDestination(sink.peer, PacsSettings(), NOBODY).visit() as visit, pytest.raises(DeliveryError) as caught:
+        visit.store(objects[0])
     assert caught.value.reason == "destination_refused"
 
 
 @pytest.mark.parametrize("status", [0x0000, 0xB000, 0xB007])
 def test_success_and_warnings_mean_that_it_is_stored(sink: Sink, objects: list[bytes], status: int) -> None:
     sink.status = status
-    assert DicomDestination(sink.peer, PacsSettings(), lambda _: objects).deliver("r") == "sent"
+    with DicomDestination(sink.peer, PacsSettings(), NOBODY).visit() as visit:
+        visit.store(objects[0])  # raises nothing
 
 
 # pynetdicom 3.0 leaves the socket of a refused connection to the garbage collector, which says so.
@@ -228,8 +232,9 @@ def test_success_and_warnings_mean_that_it_is_stored(sink: Sink, objects: list[b
 def test_a_node_that_is_not_there_is_told_as_such(sink: Sink, objects: list[bytes]) -> None:
     echo(sink.peer, PacsSettings())
     sink.ae.shutdown()
-    with pytest.raises(DeliveryError) as caught:
-        DicomDestination(sink.peer, PacsSettings(seconds=2), lambda _: objects).deliver("r")
+    away = DicomDestination(sink.peer, PacsSettings(seconds=2), NOBODY)
+    with away.visit() as visit, pytest.raises(DeliveryError) as caught:
+        visit.store(objects[0])
     assert caught.value.reason == "destination_unreachable"
 
 

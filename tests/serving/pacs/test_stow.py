@@ -13,7 +13,7 @@ from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 from tests.serving.results.made import graded_film, write_small_film
 
-from kneeoa.serving.pacs.stow_scu import StowDestination
+from kneeoa.serving.pacs.stow_scu import StowDestination, WebArchive
 from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.results.objects import Form, Request, result_objects
 from kneeoa.serving.settings import PacsSettings, StowPeer
@@ -84,23 +84,22 @@ def uid_of(report: bytes) -> str:
 
 def test_what_is_named_as_stored_is_sent(archive: Archive, report: bytes) -> None:
     archive.answers([uid_of(report)], [])
-    to = StowDestination(peer(archive, token="secret-token"), lambda _: [report], 5)  # noqa: S106 - of a test
-    assert to.deliver("1") == "sent"
+    to = StowDestination(peer(archive, token="secret-token"), 5)  # noqa: S106 - of a test
+    with to.visit() as visit:
+        visit.store(report)
     assert to.name == "stow:archive"
     ((path, headers, body),) = archive.requests
     assert path == "/dicom-web/studies"
     assert headers["authorization"] == "Bearer secret-token"
     assert "application/dicom" in headers["content-type"]
     assert body.count(b"DICM") == 1
-    assert StowDestination(peer(archive), lambda _: [], 5).deliver("1") == "nothing_to_send"
-    assert len(archive.requests) == 1
 
 
 def test_what_is_not_named_as_stored_is_not_sent(
     archive: Archive, report: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
     uid = uid_of(report)
-    to = StowDestination(peer(archive, user="us", password="pass-word"), lambda _: [report], 5)  # noqa: S106 - of a test
+    to = WebArchive(peer(archive, user="us", password="pass-word"), 5)  # noqa: S106 - of a test
     cases: list[tuple[list[str], list[str], int, str, str]] = [
         ([], [uid], 202, "destination_refused", "0xA700"),
         ([], [uid], 409, "destination_refused", "409"),
@@ -112,23 +111,23 @@ def test_what_is_not_named_as_stored_is_not_sent(
     for stored, failed, status, reason, told in cases:
         archive.answers(stored, failed, status)
         with pytest.raises(DeliveryError, match=told) as error:
-            to.deliver("1")
+            to.store(report)
         assert error.value.reason == reason
         assert uid not in str(error.value)
         assert "pass-word" not in str(error.value)
     assert len(archive.requests) == len(cases), "the pipeline tries again, nobody else"
     archive.status, archive.kind, archive.body = 200, "text/html", b"<p>Welcome"
     with pytest.raises(DeliveryError, match="no reason"):
-        to.deliver("1")
+        to.store(report)
     archive.kind, archive.body = JSON, b'{"0008'
     with pytest.raises(DeliveryError) as error:
-        to.deliver("1")
+        to.store(report)
     assert error.value.reason == "destination_lost"
     assert uid not in caplog.text
     archive.server.shutdown()
     archive.server.server_close()
     with pytest.raises(DeliveryError) as error:
-        to.deliver("1")
+        to.store(report)
     assert error.value.reason == "destination_unreachable"
 
 

@@ -20,8 +20,10 @@ from tests.serving.pacs.certificates import Authority
 from tests.serving.results.made import graded_film, write_small_film
 
 from kneeoa.model.errors import ConfigError
+from kneeoa.serving.pacs.association import echo
+from kneeoa.serving.pacs.commitment import Reports
 from kneeoa.serving.pacs.store_scp import StorageScp
-from kneeoa.serving.pacs.store_scu import DicomDestination, echo
+from kneeoa.serving.pacs.store_scu import DicomDestination
 from kneeoa.serving.pacs.tls import server_context
 from kneeoa.serving.pipeline.destinations import DeliveryError
 from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
@@ -29,6 +31,8 @@ from kneeoa.serving.results.objects import Form, Request, result_objects
 from kneeoa.serving.settings import PacsPeer, PacsSettings, TlsSettings
 
 LOOPBACK = "127.0.0.1"
+NOBODY = Reports(lambda _uid, _kept: False)
+"""Takes no reports of commitment."""
 
 
 class Taken:
@@ -146,13 +150,14 @@ def test_results_go_to_a_destination_over_tls_that_is_who_it_says(authority: Aut
         )
         assert server is not None
         peer = PacsPeer(ae_title="SINK", host=LOOPBACK, port=int(server.server_address[1]), tls=True)
-        destination = DicomDestination(peer, own, lambda _: [report])
+        destination = DicomDestination(peer, own, NOBODY)
         try:
-            if good:
-                assert destination.deliver("1") == "sent"
-            else:
-                with pytest.raises(DeliveryError):
-                    destination.deliver("1")
+            with destination.visit() as visit:
+                if good:
+                    visit.store(report)
+                else:
+                    with pytest.raises(DeliveryError):
+                        visit.store(report)
         finally:
             ae.shutdown()
     assert len(arrived) == 1
@@ -173,6 +178,6 @@ def test_certificates_that_cannot_be_used_are_named_at_the_start(authority: Auth
         with pytest.raises(ConfigError, match=why):
             StorageScp(PacsSettings(port=0, tls=tls))
         with pytest.raises(ConfigError, match=why):
-            DicomDestination(PacsPeer(ae_title="A", host="h", port=1, tls=True), PacsSettings(tls=tls), lambda _: [])
+            DicomDestination(PacsPeer(ae_title="A", host="h", port=1, tls=True), PacsSettings(tls=tls), NOBODY)
     with pytest.raises(ValidationError, match="certificate"):
         PacsSettings(destinations=(PacsPeer(ae_title="A", host="h", port=1, tls=True),))

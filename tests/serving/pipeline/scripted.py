@@ -11,7 +11,7 @@ from threading import Event, Lock
 from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.grades import JSON, FilmGrades, KLGrade, KneeGrades, ReleaseFacts
 from kneeoa.model.radiograph import FilmFacts, Side, SideSource
-from kneeoa.serving.pipeline.destinations import Destination
+from kneeoa.serving.pipeline.destinations import Outgoing
 from kneeoa.serving.pipeline.identity import identify
 from kneeoa.serving.service import KneeService
 from kneeoa.serving.settings import Settings, load_settings
@@ -77,10 +77,10 @@ def settings_for(data: Path, **options: object) -> Settings:
 
 
 def service_on(
-    data: Path, grading: ScriptedGrading, destinations: tuple[Destination, ...] = (), **options: object
+    data: Path, grading: ScriptedGrading, outgoing: Outgoing | None = None, **options: object
 ) -> KneeService:
     """A service that is not started yet."""
-    return KneeService(settings_for(data, **options), grading, destinations)
+    return KneeService(settings_for(data, **options), grading, outgoing)
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:

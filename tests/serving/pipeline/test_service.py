@@ -12,13 +12,14 @@ import pytest
 from tests.serving.pipeline.many_films import with_other_patient, with_other_pixels, write_films
 from tests.serving.pipeline.scripted import ScriptedGrading, service_on, settings_for, settle, wait_for
 
+from kneeoa.serving.correcting import CorrectionRequest
 from kneeoa.serving.grading import GradingClosedError, GradingError, InProcessGrading
 from kneeoa.serving.pipeline import workflow
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.intake import ReceiptState
 from kneeoa.serving.pipeline.owner import AlreadyOwnedError
 from kneeoa.serving.pipeline.rework import NotFoundError
-from kneeoa.serving.service import CorrectionRequest, KneeService
+from kneeoa.serving.service import KneeService
 from kneeoa.serving.store.reading import EventRow, StudyFilter, StudyOrder
 from kneeoa.serving.store.tables import FilmState
 
@@ -302,7 +303,7 @@ def test_work_of_another_version_is_finished_by_the_next_one(
     with service_on(tmp_path / "data", grading, stop_seconds=0) as service:
         ids = [send(service, film) for film in films[:5]]
         wait_for(lambda: service._work.pending() == 5)
-    monkeypatch.setattr(workflow, "WORKFLOW_VERSION", "2")
+    monkeypatch.setattr(workflow, "WORKFLOW_VERSION", "later")
     newer = ScriptedGrading()
     with service_on(tmp_path / "data", newer) as service:
         settle(service)

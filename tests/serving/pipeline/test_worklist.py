@@ -13,9 +13,10 @@ from tests.serving.postgres import PostgresCluster
 from tests.serving.service_films import write_film
 
 from kneeoa.model.grades import JSON
+from kneeoa.serving.correcting import CorrectionRequest
 from kneeoa.serving.grading import GradingError
 from kneeoa.serving.pipeline.rework import NotFoundError
-from kneeoa.serving.service import CorrectionRequest, KneeService
+from kneeoa.serving.service import KneeService
 from kneeoa.serving.store.reading import StudyRow
 from kneeoa.serving.worklist import worklist_row
 
