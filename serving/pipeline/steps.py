@@ -11,10 +11,10 @@ from sqlalchemy import select, update
 from kneeoa.model.errors import ReasonCode
 from kneeoa.model.grades import JSON
 from kneeoa.serving.grading import FilmGrading, GradingError
-from kneeoa.serving.pipeline.destinations import Destination
+from kneeoa.serving.pipeline.destinations import Destination, EventStream
 from kneeoa.serving.pipeline.identity import made_uid, result_id, result_uid
 from kneeoa.serving.store.database import Database
-from kneeoa.serving.store.films import add_result, happened, note_delivery, study_films
+from kneeoa.serving.store.films import add_result, happened, is_destination, note_delivery, study_films
 from kneeoa.serving.store.originals import Originals
 from kneeoa.serving.store.tables import Delivery, Event, Film, FilmState, Result, Study
 from kneeoa.serving.study import disagree, study_report, worst_grade
@@ -95,7 +95,11 @@ class Steps:
             return study.report_uid
 
     def deliver(self, result_id_: str, destination: str) -> str:
-        """Brings a result to one destination and writes down how far it came."""
+        """Brings a result to one destination and writes down how far it came; where it shall not go, to none."""
+        with self.database.read() as session:
+            # The event stream is ours: whoever listens is told of every result.
+            if destination != EventStream.name and not is_destination(session, result_id_, destination):
+                return "not_asked_for"
         state = self.destinations[destination].deliver(result_id_)
         delivery = Delivery(result_id=result_id_, destination=destination, state=state, attempts=1, updated=time.time())
         with self.database.write() as session:

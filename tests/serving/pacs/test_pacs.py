@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 
-import numpy as np
 import pydicom
 import pytest
 from fastapi.testclient import TestClient
@@ -89,6 +88,7 @@ def unforeseen() -> Receipt:
 ANSWERS: list[tuple[Callable[[], Receipt], int]] = [
     (lambda: Receipt(ReceiptState.ACCEPTED), 0x0000),
     (lambda: Receipt(ReceiptState.DUPLICATE), 0x0000),
+    (lambda: Receipt(ReceiptState.IGNORED, reason="laterals"), 0x0000),
     (lambda: Receipt(ReceiptState.UID_REUSED), 0xB000),
     (lambda: Receipt(ReceiptState.REFUSED, reason="not_dicom"), 0xC000),
     (busy, 0xA700),
@@ -105,27 +105,6 @@ def test_what_becomes_of_a_film_is_told_by_its_status(
     scp.start(lambda source, *, sender: receive())  # noqa: ARG005 - called by these names
     try:
         assert store(scp.port, pydicom.dcmread(write_small_film(tmp_path / "film.dcm"))) == status
-    finally:
-        scp.stop()
-
-
-def test_a_result_that_an_archive_sends_back_is_taken_and_not_graded(tmp_path: Path) -> None:
-    taken: list[str] = []
-
-    def receive(source: BytesIO, *, sender: str) -> Receipt:
-        taken.append(f"{sender} {source.tell()}")
-        return Receipt(ReceiptState.ACCEPTED)
-
-    film = write_small_film(tmp_path / "film.dcm")
-    pixels = np.zeros((ROWS, COLUMNS), dtype=np.float32)
-    made = result_objects(film, graded_film(), pixels, Request((Form.SECONDARY_CAPTURE,)))
-    scp = StorageScp(PacsSettings(port=0))
-    scp.start(receive)
-    try:
-        assert store(scp.port, pydicom.dcmread(BytesIO(made[Form.SECONDARY_CAPTURE]))) == 0
-        assert taken == []
-        assert store(scp.port, pydicom.dcmread(write_film(tmp_path / "phantom.dcm", seed=3))) == 0
-        assert taken == ["c-store 0"]
     finally:
         scp.stop()
 
