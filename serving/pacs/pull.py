@@ -73,6 +73,10 @@ class Puller:
         if self._thread.is_alive():
             self._thread.join(_STOP_SECONDS)
 
+    def stopping(self) -> bool:
+        """Whether it has been told to end."""
+        return self._stop.is_set()
+
     def _run(self) -> None:
         wait = 0.0
         while not self._stop.wait(wait):

@@ -35,7 +35,7 @@ class Pulling:
         Args:
             service: that films go to, which runs.
         """
-        known = self._known(service)
+        known = self.known(service)
         receive = self.noting(service)
         self._pullers = [Puller(settings, a, known, receive, self._watch) for settings, a in self._archives]
         for puller in self._pullers:
@@ -51,10 +51,11 @@ class Pulling:
 
         What C-MOVE has an archive send arrives at the Storage SCP like any other film: it must note them too.
         """
-        return _Noting(service, self._known(service))
+        return _Noting(service, self.known(service))
 
     @staticmethod
-    def _known(service: KneeService) -> KnownInstances:
+    def known(service: KneeService) -> KnownInstances:
+        """What a service knows, under the rules that it has."""
         return KnownInstances(service.database, "\n".join(rule.model_dump_json() for rule in service.routing.rules))
 
 

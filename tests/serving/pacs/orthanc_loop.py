@@ -31,10 +31,10 @@ end
 
 
 @contextmanager
-def orthanc(folder: Path) -> Iterator[httpx.Client]:
-    """An archive that sends on what it stores."""
-    folder.mkdir()
-    (folder / "routing.lua").write_text(_ROUTING)
+def orthanc(folder: Path, *, routes: bool = True) -> Iterator[httpx.Client]:
+    """An archive that sends on what it stores, or does not; in a folder of before it has what it had."""
+    folder.mkdir(exist_ok=True)
+    (folder / "routing.lua").write_text(_ROUTING if routes else "")
     settings = {
         "Name": "ARCHIVE",
         "StorageDirectory": str(folder / "storage"),
