@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import math
 import struct
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from kneeoa.model.dicom_sources import BudgetedSource
@@ -70,13 +70,18 @@ class Elements:
         numbers = self.numbers(tag, kind)
         return int(numbers[0]) if numbers and abs(numbers[0]) < 1 << 53 else None
 
-    def items(self, tag: int) -> tuple[Elements, ...]:
-        """The items of a sequence, at most 64; empty when there are none or they cannot be walked."""
+    def items(self, tag: int, wanted: Collection[int] = ITEM_TAGS) -> tuple[Elements, ...]:
+        """The items of a sequence, at most 64; empty when there are none or they cannot be walked.
+
+        Args:
+            tag: of the sequence.
+            wanted: tags whose values are kept.
+        """
         element = self.found.get(tag)
-        return () if element is None else _items(element)
+        return () if element is None else _items(element, wanted)
 
 
-def _items(element: Element) -> tuple[Elements, ...]:
+def _items(element: Element, wanted: Collection[int]) -> tuple[Elements, ...]:
     source = BudgetedSource(io.BytesIO(element.content), len(element.content), _ITEM_READS)
     items: list[Elements] = []
     try:
@@ -84,7 +89,7 @@ def _items(element: Element) -> tuple[Elements, ...]:
             end = None if head.length == UNDEFINED_LENGTH else source.tell() + head.length
             body = source if end is None else BudgetedSource(source, end)
             found: dict[int, Element] = {}
-            walk(body, element.layout, lambda _tag: False, ITEM_TAGS, found)
+            walk(body, element.layout, lambda _tag: False, wanted, found)
             items.append(Elements(found))
             if end is not None:
                 source.seek(end)

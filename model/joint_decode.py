@@ -72,13 +72,13 @@ def two_curves(
         if inside is not None:
             score += inside[None, 1:, column] - inside[:-1, column, None]
     best = np.empty((2, columns), dtype=np.intp)
-    at, below = np.unravel_index(int(np.argmax(score)), score.shape)
+    at, below = (int(of) for of in np.unravel_index(int(np.argmax(score)), score.shape))
     for column in range(columns - 1, -1, -1):
         best[:, column] = at, below
         if column:
             # The tibia stepped last, so it is taken back first.
-            below = _came_from(reached[column, 1, at], int(below), steps[1])
-            at = _came_from(reached[column, 0, :, below], int(at), steps[0])
+            below = _came_from(reached[column, 1, at], below, steps[1])
+            at = _came_from(reached[column, 0, :, below], at, steps[0])
     return best[0], best[1]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
@@ -20,13 +20,14 @@ from kneeoa.serving.pipeline.delivery_work import DeliveryWork
 from kneeoa.serving.pipeline.destinations import Outgoing
 from kneeoa.serving.pipeline.event_stream import EventStream
 from kneeoa.serving.pipeline.housekeeping import Housekeeping
-from kneeoa.serving.pipeline.intake import Intake, Receipt
+from kneeoa.serving.pipeline.intake import Intake, IntakeRules, Receipt
 from kneeoa.serving.pipeline.outbox import Outbox
 from kneeoa.serving.pipeline.owner import Ownership
 from kneeoa.serving.pipeline.rework import NotFoundError, drop, regrade, replay
 from kneeoa.serving.pipeline.steps import Steps
 from kneeoa.serving.pipeline.study_documents import StudyDocuments
 from kneeoa.serving.pipeline.work import Work
+from kneeoa.serving.routing.routing import Order, routing_of
 from kneeoa.serving.settings import Settings
 from kneeoa.serving.store import deliveries, reading
 from kneeoa.serving.store.database import Database, database_url, migrate
@@ -65,6 +66,7 @@ class KneeService:
         settings: see `Settings`.
         grading: grades a film; by default this process does.
         outgoing: where results go besides the event stream.
+        decided: told what the rules say of each film, and where it came from.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class KneeService:
         settings: Settings,
         grading: FilmGrading | None = None,
         outgoing: Outgoing | None = None,
+        decided: Callable[[Order, str], None] = lambda _order, _sender: None,
     ) -> None:
         self.settings = settings
         self.grading = grading or InProcessGrading(settings.release, settings.device)
@@ -101,7 +104,9 @@ class KneeService:
             self.database, self.originals, self._work, documents, self.courier, settings.retention_days
         )
         admission = Admission(settings.queue, self.database, self.originals)
-        self._intake = Intake(admission, self.database, self.originals, self._work, settings.limits.file_bytes)
+        self.routing = routing_of(settings.pacs)
+        rules = IntakeRules(settings.limits.file_bytes, self.routing, decided)
+        self._intake = Intake(admission, self.database, self.originals, self._work, rules)
         self._running = False
 
     def start(self) -> Self:

@@ -17,7 +17,6 @@ from pydantic import (
     ConfigDict,
     Field,
     FilePath,
-    HttpUrl,
     IPvAnyNetwork,
     SecretStr,
     ValidationError,
@@ -27,9 +26,11 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from kneeoa.model.errors import ConfigError
 from kneeoa.model.release import DEFAULT_RELEASE
+from kneeoa.serving.pacs.pull_settings import DimsePull, Pull, WebPull
+from kneeoa.serving.routing.rule_settings import RuleSettings, all_rules
+from kneeoa.serving.web_peer import LOOPBACK, WebPeer
 
 DEFAULT_PORT = 8080
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 class _Section(BaseModel):
@@ -131,38 +132,14 @@ class SecuritySettings(_Section):
     trusted_hosts: tuple[str, ...] = ()
 
 
-class StowPeer(_Section):
+class StowPeer(WebPeer):
     """A DICOMweb server that results go to.
 
     Attributes:
-        name: what lists and dead letters call it.
-        url: its root, to which `/studies` is added; http only on loopback, or where nothing secret is sent and
-            `in_clear` says so.
-        token: for `Authorization: Bearer`, or None.
-        user, password: for basic authentication, or None.
-        authorities: PEM file of those that sign its certificate; None are the system's own.
-        in_clear: films' results may travel without TLS.
         verify: `qido`: an object counts as delivered when QIDO-RS finds it there; `none`: when it is stored.
     """
 
-    name: str = Field(pattern=r"^[A-Za-z0-9_.-]{1,32}$")
-    url: HttpUrl
-    token: SecretStr | None = None
-    user: str | None = None
-    password: SecretStr | None = None
-    authorities: FilePath | None = None
-    in_clear: bool = False
     verify: Literal["none", "qido"] = "none"
-
-    @model_validator(mode="after")
-    def _keeps_secrets(self) -> Self:
-        if self.url.username or self.url.password:
-            raise ValueError("the URL has a password: give user and password by themselves")
-        if self.url.scheme == "https" or self.url.host in LOOPBACK:
-            return self
-        if self.token is not None or self.password is not None or not self.in_clear:
-            raise ValueError("results would travel in clear: use https, or say in_clear and send no secret")
-        return self
 
 
 class PacsPeer(_Section):
@@ -259,6 +236,9 @@ class PacsSettings(_Section):
         commitment_seconds: how long a destination may take to report that it keeps an object, before it is asked again.
         study_report: see `StudyReportSettings`.
         tls: certificates; with them the Storage SCP takes nobody who has none.
+        rules: what is done with which film; the first that matches decides. See `routing.rule_settings`.
+        rules_file: YAML file of more rules, which come after those.
+        pull: archives that are asked for films; see `pull_settings`.
     """
 
     ae_title: str = Field(default="KNEEOA", min_length=1, max_length=16)
@@ -272,11 +252,40 @@ class PacsSettings(_Section):
     commitment_seconds: float = Field(default=60.0, gt=0)
     study_report: StudyReportSettings = StudyReportSettings()
     tls: TlsSettings | None = None
+    rules: tuple[RuleSettings, ...] = ()
+    rules_file: FilePath | None = None
+    pull: tuple[Pull, ...] = ()
+
+    @property
+    def destination_names(self) -> tuple[str, ...]:
+        """The full names of all destinations, as deliveries and rules have them."""
+        return (*(f"dicom:{peer.ae_title}" for peer in self.destinations), *(f"stow:{peer.name}" for peer in self.stow))
 
     @model_validator(mode="after")
     def _has_certificates(self) -> Self:
-        if self.tls is None and any(peer.tls for peer in self.destinations):
-            raise ValueError("a destination with tls needs the node's own certificate, key and authorities (pacs.tls)")
+        pulled = any(source.tls for source in self.pull if isinstance(source, DimsePull))
+        if self.tls is None and (pulled or any(peer.tls for peer in self.destinations)):
+            raise ValueError("a node with tls needs our own certificate, key and authorities (pacs.tls)")
+        return self
+
+    @model_validator(mode="after")
+    def _has_rules(self) -> Self:
+        all_rules(self.rules, self.rules_file, self.destination_names)
+        return self
+
+    @model_validator(mode="after")
+    def _can_pull(self) -> Self:
+        names = [source.name for source in self.pull]
+        if len(set(names)) < len(names):
+            raise ValueError("two archives to pull from have one name")
+        titles = {peer.ae_title for peer in self.allowed_peers}
+        for source in self.pull:
+            if isinstance(source, WebPull) or source.via != "move":
+                continue
+            if self.port is None:
+                raise ValueError(f"{source.name} sends by C-MOVE, which needs our own Storage SCP: give pacs.port")
+            if titles and source.ae_title not in titles:
+                raise ValueError(f"{source.name} sends by C-MOVE and would be turned away: add it to allowed_peers")
         return self
 
 

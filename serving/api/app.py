@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from kneeoa import __version__
 from kneeoa.model.errors import KneeOAError
 from kneeoa.serving.api import dicomweb, events, grade, health, page, queue, session, studies, worklist
+from kneeoa.serving.api.decided import told_to
 from kneeoa.serving.api.guard import Guard
 from kneeoa.serving.api.metrics import MeasuredGrading, Metrics
 from kneeoa.serving.api.problems import add_problem_handlers
@@ -65,8 +66,9 @@ def create_app(
     pool = pool or WorkerPool(settings.workers, settings.release, prepare, settings.device)
     stored = PooledGrading(pool, settings.release)
     metrics = Metrics(stored.release)
-    pacs = PacsNode(settings, stored)
-    service = KneeService(settings, MeasuredGrading(stored, metrics), pacs.outgoing)
+    audit = AuditTrail(settings.data)
+    pacs = PacsNode(settings, stored, metrics)
+    service = KneeService(settings, MeasuredGrading(stored, metrics), pacs.outgoing, told_to(metrics, audit))
     pacs.attach(service)
     authenticator = Authenticator(settings, tokens)
     of = Shared(
@@ -77,7 +79,7 @@ def create_app(
         authenticator=authenticator,
         sessions=Sessions(authenticator.keys),
         rate=RateLimit(settings.limits.requests_a_minute),
-        audit=AuditTrail(settings.data),
+        audit=audit,
         metrics=metrics,
     )
     # None of FastAPI's own pages: they would load scripts from elsewhere. /openapi.json is the document.

@@ -83,10 +83,12 @@ class _Answer:
         return 202 if self.failed or self.others or self.warned else 200
 
     def take(self, receipt: Receipt, class_uid: str | None) -> None:
-        """Writes down a film that was kept."""
-        study = f"/v1/studies/{receipt.study_instance_uid}"
-        self.studies.add(study)
-        item = {**_reference(class_uid, receipt.sop_instance_uid), **_element("00081190", "UR", study)}
+        """Writes down a film that was kept; or left alone by a rule, which has no place to be retrieved from."""
+        item = _reference(class_uid, receipt.sop_instance_uid)
+        if receipt.study_instance_uid is not None:
+            study = f"/v1/studies/{receipt.study_instance_uid}"
+            self.studies.add(study)
+            item |= _element("00081190", "UR", study)
         if receipt.state is ReceiptState.UID_REUSED:
             self.warned = True
             item |= _element("00081196", "US", int(Reason.UID_REUSED))
@@ -128,7 +130,8 @@ def _take(caller: Caller, film: Upload, answer: _Answer) -> None:
         answer.fail(Reason.CANNOT_UNDERSTAND, class_uid, sop_uid)
     else:
         answer.take(receipt, class_uid)
-    caller.note("film_sent", receipt.study_instance_uid, receipt.film_id, ok=receipt.reason or receipt.state.value)
+    outcome = receipt.reason if receipt.state is ReceiptState.REFUSED else receipt.state.value
+    caller.note("film_sent", receipt.study_instance_uid, receipt.film_id, ok=outcome or receipt.state.value)
 
 
 def _uids(film: Upload) -> tuple[str | None, str | None]:

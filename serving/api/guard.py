@@ -14,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from kneeoa.serving.api.metrics import Metrics
 from kneeoa.serving.api.problems import Problem, problem_of
 from kneeoa.serving.api.slow_clients import CONNECTIONS
-from kneeoa.serving.settings import LOOPBACK, Settings
+from kneeoa.serving.settings import Settings
+from kneeoa.serving.web_peer import LOOPBACK
 
 UPLOADS = frozenset({"/v1/grade", "/dicomweb/studies"})
 SMALL_BODY = 1 << 16

@@ -1,4 +1,4 @@
-"""Counts and times for Prometheus. Labels are codes, grades and route templates; none comes from a client."""
+"""Counts and times for Prometheus. Labels are codes, grades, routes and names from the settings; none is a client's."""
 
 from __future__ import annotations
 
@@ -73,6 +73,21 @@ class Metrics:
         self._received = Counter(
             "kneeoa_received", "Films taken in, by what became of them.", ("state",), registry=self.registry
         )
+        self._routed = Counter(
+            "kneeoa_routed", "Films by the rule that decided, and what.", ("rule", "decision"), registry=self.registry
+        )
+        self._polls = Counter(
+            "kneeoa_pull_polls", "Polls of archives by outcome.", ("archive", "outcome"), registry=self.registry
+        )
+        self._pulled = Counter(
+            "kneeoa_pull_instances",
+            "Instances fetched, by what came of it.",
+            ("archive", "state"),
+            registry=self.registry,
+        )
+        self._failing = Gauge(
+            "kneeoa_pull_failures", "Polls that failed since one succeeded.", ("archive",), registry=self.registry
+        )
         info = Gauge(
             "kneeoa_release_info", "Which networks grade.", ("name", "sha256", "software"), registry=self.registry
         )
@@ -86,6 +101,19 @@ class Metrics:
     def received(self, state: str) -> None:
         """Counts a film that was taken in, or was not."""
         self._received.labels(state).inc()
+
+    def routed(self, rule: str, decision: str) -> None:
+        """Counts what a rule decided of a film."""
+        self._routed.labels(rule, decision).inc()
+
+    def polled(self, archive: str, outcome: str, failures: int) -> None:
+        """Counts a poll, and how many have failed in a row."""
+        self._polls.labels(archive, outcome).inc()
+        self._failing.labels(archive).set(failures)
+
+    def pulled(self, archive: str, state: str, count: int) -> None:
+        """Counts instances that a poll has fetched, or has not."""
+        self._pulled.labels(archive, state).inc(count)
 
     def failed(self, reason: str) -> None:
         """Counts a film without a report."""

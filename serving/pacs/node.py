@@ -1,4 +1,4 @@
-"""The service as a DICOM node: its Storage SCP and its destinations, started and stopped with it."""
+"""The service as a DICOM node: its Storage SCP, its destinations and its polls, started and stopped with it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from kneeoa.serving.pacs.printing import Printing
+from kneeoa.serving.pacs.pull import PullWatch
+from kneeoa.serving.pacs.pulling import Pulling
 from kneeoa.serving.pipeline.destinations import Outgoing
 from kneeoa.serving.results.codes import load_codes
 from kneeoa.serving.service import KneeService
@@ -23,12 +25,13 @@ class PacsNode:
     Args:
         settings: of the service.
         grading: by the workers, which also make the objects that are sent.
+        watch: is told of polls.
 
     Raises:
         ConfigError: it would listen to the network, and to everybody there.
     """
 
-    def __init__(self, settings: Settings, grading: PooledGrading) -> None:
+    def __init__(self, settings: Settings, grading: PooledGrading, watch: PullWatch) -> None:
         self._settings = settings
         self._grading = grading
         self._service: KneeService | None = None
@@ -58,22 +61,28 @@ class PacsNode:
             site=load_codes(settings.codes).site,
             study_quiet_seconds=study.quiet_seconds if study.on else None,
         )
+        self.pulling = Pulling(own, watch) if own.pull else None
 
     def attach(self, service: KneeService) -> None:
         """Names the service that films go to and results come from."""
         self._service = service
 
     def start(self) -> None:
-        """Starts listening, where the settings have a port.
+        """Starts listening, where the settings have a port, and polling, where they name archives.
 
         Raises:
             ConfigError: the address cannot be bound.
         """
-        if self.scp is not None and self._service is not None:
-            self.scp.start(self._service.receive)
+        service, pulling = self._service, self.pulling
+        if self.scp is not None and service is not None:
+            self.scp.start(service.receive if pulling is None else pulling.noting(service))
+        if pulling is not None and service is not None:
+            pulling.start(service)
 
     def stop(self) -> None:
-        """Takes no further film."""
+        """Takes no further film, and asks for none."""
+        if self.pulling is not None:
+            self.pulling.stop()
         if self.scp is not None:
             self.scp.stop()
 

@@ -10,7 +10,6 @@ import ipaddress
 from collections.abc import Sequence
 from io import BytesIO
 from threading import Thread
-from typing import Protocol
 
 import structlog
 from pydicom import Dataset
@@ -26,16 +25,16 @@ from pynetdicom.events import Event
 from pynetdicom.transport import ThreadedAssociationServer
 
 from kneeoa.model.dicom_codecs import COMPRESSED
-from kneeoa.model.dicom_header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE, read_header
-from kneeoa.model.errors import ConfigError, FilmError
+from kneeoa.model.dicom_header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
+from kneeoa.model.errors import ConfigError
 from kneeoa.serving.pacs.commitment import PUSH_MODEL, Reports
 from kneeoa.serving.pacs.tls import PatientServer, server_context
 from kneeoa.serving.pipeline.admission import BusyError
-from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
-from kneeoa.serving.results.result_object import CAPTURE_SERIES, MANUFACTURER, SR_SERIES, STUDY_SERIES
-from kneeoa.serving.settings import LOOPBACK, PacsSettings
+from kneeoa.serving.pipeline.intake import ReceiptState, Receive
+from kneeoa.serving.settings import PacsSettings
 from kneeoa.serving.store.database import StoreError
 from kneeoa.serving.store.originals import TooLargeError
+from kneeoa.serving.web_peer import LOOPBACK
 
 SUCCESS, OUT_OF_RESOURCES, CANNOT_UNDERSTAND, UID_REUSED = 0x0000, 0xA700, 0xC000, 0xB000
 VERIFICATION = "1.2.840.10008.1.1"
@@ -50,15 +49,7 @@ STORED_CLASSES = (
 )
 TRANSFER_SYNTAXES = (EXPLICIT_LITTLE, IMPLICIT_LITTLE, DEFLATED, EXPLICIT_BIG, *sorted(COMPRESSED))
 """All that are decoded."""
-_MANUFACTURER, _SERIES_NUMBER = 0x00080070, 0x00200011
 _LOG = structlog.get_logger("kneeoa.pacs")
-
-
-class Receive(Protocol):
-    """Takes a film; see `KneeService.receive`."""
-
-    def __call__(self, source: BytesIO, *, sender: str) -> Receipt:
-        """Returns when the film is on the disk."""
 
 
 class StorageScp:
@@ -154,11 +145,7 @@ class StorageScp:
         if not self._may(event) or self._receive is None:
             return NOT_AUTHORIZED
         try:
-            film = event.encoded_dataset()
-            if is_ours(film):
-                _LOG.info("own_result_ignored")
-                return SUCCESS
-            receipt = self._receive(BytesIO(film), sender="c-store")
+            receipt = self._receive(BytesIO(event.encoded_dataset()), sender="c-store")
         except (BusyError, StoreError, TooLargeError) as error:
             _LOG.warning("film_not_taken", reason=error.reason)
             return OUT_OF_RESOURCES
@@ -186,21 +173,6 @@ def allowed(settings: PacsSettings, ae_title: str, address: str) -> bool:
     if not settings.allowed_peers:
         return settings.host in LOOPBACK
     return any(peer.ae_title == ae_title and _within(address, peer.networks) for peer in settings.allowed_peers)
-
-
-def is_ours(film: bytes) -> bool:
-    """Whether an object is a result of KneeOA that an archive has sent on: grading it would go round in a circle."""
-    try:
-        elements = read_header(BytesIO(film), len(film), (_MANUFACTURER, _SERIES_NUMBER)).elements
-    except FilmError:
-        return False
-    # Synthetic films have the manufacturer too, but not the series.
-    numbers = elements.numbers(_SERIES_NUMBER)
-    return elements.text(_MANUFACTURER) == MANUFACTURER and numbers in {
-        (SR_SERIES,),
-        (CAPTURE_SERIES,),
-        (STUDY_SERIES,),
-    }
 
 
 def _within(address: str, networks: Sequence[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:

@@ -114,23 +114,6 @@ class Destination(Protocol):
         """A visit, ended with the block."""
 
 
-class Routes(Protocol):
-    """Which destinations the results of a film go to."""
-
-    def __call__(self, film_id: str, names: Sequence[str]) -> Sequence[str]:
-        """Some of the names.
-
-        Args:
-            film_id: of a film in the store.
-            names: of all destinations.
-        """
-
-
-def everywhere(film_id: str, names: Sequence[str]) -> Sequence[str]:  # noqa: ARG001 - the seam has it
-    """Results of every film go to all destinations."""
-    return names
-
-
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """What leaves the service.
@@ -139,13 +122,11 @@ class Outgoing:
         destinations: all that there are.
         objects: makes the objects of a batch, by kind ("sc", "sr", "study_sr"); the same bytes however often it is
             asked. It leaves out what cannot be made of the film.
-        routes: which destinations the results of a film go to.
         site: digest of the site's codes, or "": with other codes results are other objects.
         study_quiet_seconds: how long after its last film a study gets a document of its own; None is never.
     """
 
     destinations: tuple[Destination, ...] = ()
     objects: Callable[[str], Mapping[str, bytes]] = lambda _: {}
-    routes: Routes = everywhere
     site: str = ""
     study_quiet_seconds: float | None = None

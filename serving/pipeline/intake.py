@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from sqlalchemy.exc import IntegrityError
 
@@ -15,6 +15,8 @@ from kneeoa.model.errors import FilmError
 from kneeoa.serving.pipeline.admission import Admission
 from kneeoa.serving.pipeline.identity import FilmIdentity, identify
 from kneeoa.serving.pipeline.work import Work
+from kneeoa.serving.routing.routing import Order, Routing
+from kneeoa.serving.routing.rule_settings import Decision
 from kneeoa.serving.store.database import Database
 from kneeoa.serving.store.films import Arrival, add_film, same_uid, start_round
 from kneeoa.serving.store.originals import Originals
@@ -33,6 +35,8 @@ class ReceiptState(StrEnum):
     """Its SOP Instance UID is known with other pixels; it was taken as another film, and both are flagged."""
     REFUSED = "refused"
     """It is not a film in any format; nothing was kept."""
+    IGNORED = "ignored"
+    """A rule says that it is left alone; nothing was kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +45,10 @@ class Receipt:
 
     Attributes:
         state: see `ReceiptState`.
-        film_id: of the film, None when refused.
+        film_id: of the film, None when refused or ignored.
         sop_instance_uid: as the object states it, or None.
-        study_instance_uid: of its study, None when refused.
-        reason: reason code of a refusal, else None.
+        study_instance_uid: of its study, None when refused or ignored.
+        reason: reason code of a refusal, name of the rule that ignores it, else None.
         message: what is wrong, in a sentence, else None.
     """
 
@@ -56,6 +60,28 @@ class Receipt:
     message: str | None = None
 
 
+class Receive(Protocol):
+    """Takes a film; see `KneeService.receive`."""
+
+    def __call__(self, source: BinaryIO, *, sender: str) -> Receipt:
+        """Returns when the film is on the disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntakeRules:
+    """What is taken, and how.
+
+    Attributes:
+        file_bytes: largest film.
+        routing: decides what is done with a film.
+        decided: told each decision and where the film comes from; a film is not taken where it fails.
+    """
+
+    file_bytes: int
+    routing: Routing
+    decided: Callable[[Order, str], None]
+
+
 class Intake:
     """Receives films into the store and hands them to the work.
 
@@ -63,17 +89,17 @@ class Intake:
         admission: whether there is room.
         database, originals: the store.
         work: what grades them.
-        file_bytes: largest film.
+        rules: what is taken, and how.
     """
 
     def __init__(
-        self, admission: Admission, database: Database, originals: Originals, work: Work, file_bytes: int
+        self, admission: Admission, database: Database, originals: Originals, work: Work, rules: IntakeRules
     ) -> None:
         self._admission = admission
         self._database = database
         self._originals = originals
         self._work = work
-        self._file_bytes = file_bytes
+        self._rules = rules
 
     def receive(self, source: BinaryIO | Path, *, sender: str, priority: int) -> Receipt:
         """Takes one film; returns when it is on the disk.
@@ -81,7 +107,7 @@ class Intake:
         Args:
             source: an open binary stream, read to its end, or a file, which is left alone.
             sender: where it comes from: "stow", "upload", ...
-            priority: 1 is graded first, 10 last.
+            priority: 1 is graded first, 10 last; a rule may say otherwise.
 
         Raises:
             BusyError: the queue or the disk is full.
@@ -89,13 +115,17 @@ class Intake:
             StoreError: it could not be kept.
         """
         self._admission.check()
-        with self._originals.received(source, self._file_bytes) as path:
+        with self._originals.received(source, self._rules.file_bytes) as path:
             try:
                 identity = identify(path)
+                order = self._rules.routing.decide(self._rules.routing.values(path, identity.suffix))
             except FilmError as error:
                 refusal = error.refusal
                 return Receipt(ReceiptState.REFUSED, reason=refusal.code, message=refusal.message)
-            arrival = Arrival(identity, path.stat().st_size, sender, priority, time.time())
+            self._rules.decided(order, sender)
+            if order.decision is Decision.IGNORE:
+                return Receipt(ReceiptState.IGNORED, sop_instance_uid=identity.sop_uid, reason=order.rule)
+            arrival = Arrival(identity, path.stat().st_size, sender, order.priority or priority, time.time(), order)
             for race in range(_RACES):
                 try:
                     film, state = self._keep(path, arrival)
@@ -116,6 +146,8 @@ class Intake:
                 if again.state == FilmState.DROPPED:
                     self._originals.keep(path, again.film_id, again.suffix)
                     again.removed = None
+                    again.priority, again.rule = arrival.priority, arrival.order.rule
+                    again.destinations = arrival.destinations
                     start_round(session, again)
                     return again, ReceiptState.ACCEPTED
                 return again, ReceiptState.DUPLICATE

@@ -119,7 +119,8 @@ class Steps:
             film = session.get_one(Film, result.film_id)
         if film.sop_uid is None:
             return []
-        chosen = [name for name in names if name in self.outgoing.routes(film.film_id, names)]
+        # The rule that took the film may have named some.
+        chosen = [name for name in names if film.destinations is None or name in film.destinations]
         uid, now = site_uid(result.result_uid, self.outgoing.site), time.time()
         objects = {"sr": uid} if _is_unreadable(result.report) else {"sc": capture_uid(uid), "sr": uid}
         with self.database.write() as session:

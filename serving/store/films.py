@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from sqlalchemy import func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 
 from kneeoa.model.grades import JSON
 from kneeoa.serving.pipeline.identity import FilmIdentity
-from kneeoa.serving.store.tables import Event, Film, FilmState, Result, Study
+from kneeoa.serving.routing.routing import Order
+from kneeoa.serving.store.tables import Event, Film, FilmState, Result, Study, Table
 from kneeoa.serving.study import StudyFilm
 
 
@@ -25,6 +26,7 @@ class Arrival:
         source: who sent it.
         priority: 1 is first, 10 last.
         received: seconds since 1970.
+        order: what the rules say of it.
     """
 
     identity: FilmIdentity
@@ -32,6 +34,12 @@ class Arrival:
     source: str
     priority: int
     received: float
+    order: Order = field(default_factory=Order)
+
+    @property
+    def destinations(self) -> list[str] | None:
+        """As the table has them."""
+        return None if self.order.destinations is None else list(self.order.destinations)
 
 
 def same_uid(session: Session, identity: FilmIdentity) -> Sequence[Film]:
@@ -65,6 +73,8 @@ def add_film(session: Session, arrival: Arrival, *, reused: bool) -> Film:
         acquired=identity.acquired,
         source=arrival.source,
         priority=arrival.priority,
+        rule=arrival.order.rule,
+        destinations=arrival.destinations,
         uid_reused=reused,
         received=arrival.received,
         state=FilmState.WAITING,
@@ -92,20 +102,20 @@ def add_film(session: Session, arrival: Arrival, *, reused: bool) -> Film:
 
 def _touch_study(session: Session, study_uid: str, now: float) -> None:
     values = {"study_uid": study_uid, "first_received": now, "last_received": now}
-    insert = _insert(session)(Study).values(**values)
+    insert = insert_into(session, Study).values(**values)
     session.execute(insert.on_conflict_do_update(index_elements=["study_uid"], set_={"last_received": now}))
 
 
 def happened(session: Session, event: Event) -> None:
     """Writes an event down, once for its kind and key."""
     values = {name: getattr(event, name) for name in ("kind", "key", "study_uid", "film_id", "facts", "created")}
-    session.execute(_insert(session)(Event).values(**values).on_conflict_do_nothing(index_elements=["kind", "key"]))
+    session.execute(insert_into(session, Event).values(**values).on_conflict_do_nothing(index_elements=["kind", "key"]))
 
 
 def add_result(session: Session, result: Result) -> None:
     """Writes a result down, once for its id, as the newest of its film."""
     values = {column.name: getattr(result, column.name) for column in Result.__table__.columns}
-    session.execute(_insert(session)(Result).values(**values).on_conflict_do_nothing(index_elements=["result_id"]))
+    session.execute(insert_into(session, Result).values(**values).on_conflict_do_nothing(index_elements=["result_id"]))
     session.execute(update(Film).where(Film.film_id == result.film_id).values(result_id=result.result_id))
 
 
@@ -148,5 +158,6 @@ def start_round(session: Session, film: Film) -> None:
     session.flush()
 
 
-def _insert(session: Session) -> type[sqlite.Insert | postgresql.Insert]:
-    return sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert
+def insert_into(session: Session, table: type[Table]) -> sqlite.Insert | postgresql.Insert:
+    """An insertion that can say what happens where the row is there already."""
+    return (sqlite.Insert if session.get_bind().dialect.name == "sqlite" else postgresql.Insert)(table)

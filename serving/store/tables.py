@@ -14,7 +14,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from kneeoa.model.grades import JSON
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The newest of `migrations/versions`; a database that says so is not migrated."""
 ID_LENGTH = 64
 UID_LENGTH = 64
@@ -92,6 +92,8 @@ class Film(Table):
         acquired: acquisition date and time as the object states them ("20240131101500"), or "".
         source: who sent it: "stow", "upload", "store_scp", ... never a name of a person.
         priority: 1 is first, 10 last.
+        rule: name of the routing rule that took it; None of films from before there were rules.
+        destinations: full names of those that its results go to; None is all.
         uid_reused: whether another film has this SOP Instance UID with other pixels.
         received: when.
         state: see `FilmState`.
@@ -117,6 +119,8 @@ class Film(Table):
     acquired: Mapped[str] = mapped_column(String(32))
     source: Mapped[str] = mapped_column(String(32))
     priority: Mapped[int]
+    rule: Mapped[str | None] = mapped_column(String(40))
+    destinations: Mapped[list[str] | None] = mapped_column(sa.JSON(none_as_null=True))
     uid_reused: Mapped[bool]
     received: Mapped[float]
     state: Mapped[str] = mapped_column(String(16))
@@ -285,3 +289,19 @@ class Delivery(Table):
     sent: Mapped[float | None]
     updated: Mapped[float]
     settled: Mapped[float | None]
+
+
+class PassedOver(Table):
+    """An instance that a poll of an archive need not fetch again, though no film of it is here.
+
+    Attributes:
+        key: hash of its SOP Instance UID and of the rules.
+        reason: name of the rule that ignored it, or a reason code.
+        noted: when.
+    """
+
+    __tablename__ = "passed_over"
+
+    key: Mapped[str] = mapped_column(String(64), primary_key=True)
+    reason: Mapped[str] = mapped_column(String(64))
+    noted: Mapped[float] = mapped_column(index=True)

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kneeoa.cli_pacs import add_pacs_commands
 from kneeoa.cli_security import add_security_commands
 
 if TYPE_CHECKING:
     from kneeoa.serving.settings import Settings
     from kneeoa.serving.store.database import Database
 
-SERVICE_COMMANDS = frozenset({"serve", "regrade", "backup", "restore", "queue", "keys", "audit"})
+SERVICE_COMMANDS = frozenset({"serve", "regrade", "backup", "restore", "queue", "keys", "audit", "pacs"})
 """They need the extra [serve]."""
 queue_app = typer.Typer(help="Films whose grading failed for good.", no_args_is_help=True)
 
@@ -34,6 +35,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command()(restore)
     app.add_typer(queue_app, name="queue")
     add_security_commands(app)
+    add_pacs_commands(app)
 
 
 def serve(

@@ -84,7 +84,7 @@ class FaultyArchive:
 
     def kept(self, event: Event, status: int) -> int:
         """Stores, and answers so."""
-        uid = str(event.request.AffectedSOPInstanceUID)
+        uid = str(event.dataset.SOPInstanceUID)
         with self.lock:
             self.book.stored[uid] += 1
             if uid in self.book.answered:
@@ -123,7 +123,7 @@ class Refusing(FaultyArchive):
         self._times, self._tries = times, Counter[str]()
 
     def take(self, event: Event) -> int:
-        uid = str(event.request.AffectedSOPInstanceUID)
+        uid = str(event.dataset.SOPInstanceUID)
         self._tries[uid] += 1
         return 0xA700 if self._tries[uid] <= self._times else self.kept(event, 0x0000)
 
@@ -146,7 +146,7 @@ class Forgetful(FaultyArchive):
         if self._times:
             self._times -= 1
             self.kept(event, 0x0000)
-            self.book.answered.discard(str(event.request.AffectedSOPInstanceUID))
+            self.book.answered.discard(str(event.dataset.SOPInstanceUID))
             event.assoc.abort()
             return 0x0000
         return self.kept(event, 0x0000)

@@ -32,9 +32,9 @@ end
 
 @contextmanager
 def orthanc(folder: Path, *, routes: bool = True) -> Iterator[httpx.Client]:
-    """An archive that sends on what it stores, or keeps it to itself."""
-    folder.mkdir()
-    (folder / "routing.lua").write_text(_ROUTING)
+    """An archive that sends on what it stores, or does not; in a folder of before it has what it had."""
+    folder.mkdir(exist_ok=True)
+    (folder / "routing.lua").write_text(_ROUTING if routes else "")
     settings = {
         "Name": "ARCHIVE",
         "StorageDirectory": str(folder / "storage"),

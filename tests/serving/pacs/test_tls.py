@@ -8,8 +8,8 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from io import BytesIO
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from pydantic import ValidationError
@@ -41,7 +41,7 @@ class Taken:
     def __init__(self) -> None:
         self.count = 0
 
-    def __call__(self, source: BytesIO, *, sender: str) -> Receipt:
+    def __call__(self, source: BinaryIO, *, sender: str) -> Receipt:
         assert source.read(1)
         assert sender == "c-store"
         self.count += 1

@@ -20,9 +20,7 @@ from kneeoa.serving.pipeline.destinations import (
     UNREACHABLE,
     Commitment,
     Outgoing,
-    Routes,
     Rules,
-    everywhere,
 )
 from kneeoa.serving.pipeline.rework import NotFoundError
 from kneeoa.serving.service import KneeService
@@ -43,10 +41,8 @@ def press(tmp_path: Path) -> Press:
 
 
 @contextmanager
-def running(
-    data: Path, press: Press, archives: Sequence[PaperArchive], routes: Routes = everywhere, **options: object
-) -> Iterator[KneeService]:
-    outgoing = Outgoing(tuple(archives), press, routes)
+def running(data: Path, press: Press, archives: Sequence[PaperArchive], **options: object) -> Iterator[KneeService]:
+    outgoing = Outgoing(tuple(archives), press)
     service = service_on(data, ScriptedGrading(), outgoing, **options)
     press.service = service
     with service:
@@ -301,13 +297,11 @@ def test_objects_that_cannot_be_made_are_tried_again_and_are_then_a_dead_letter(
         assert archive.kinds == ["sc", "sr"]
 
 
-def test_results_of_a_film_go_where_its_routes_say(tmp_path: Path, films: list[Path], press: Press) -> None:
-    one, two = PaperArchive("one"), PaperArchive("two")
-
-    def second_only(_film_id: str, names: Sequence[str]) -> Sequence[str]:
-        return [name for name in names if name == "two"]
-
-    with running(tmp_path / "data", press, [one, two], second_only) as service:
+def test_results_of_a_film_go_where_the_rule_that_took_it_says(tmp_path: Path, films: list[Path], press: Press) -> None:
+    one, two = PaperArchive("dicom:ONE"), PaperArchive("dicom:TWO")
+    peers = [{"ae_title": name, "host": "127.0.0.1", "port": 11113} for name in ("ONE", "TWO")]
+    rules = [{"name": "second", "decide": "grade", "destinations": ["TWO"]}]
+    with running(tmp_path / "data", press, [one, two], pacs={"destinations": peers, "rules": rules}) as service:
         send(service, films[0])
         delivered(service)
         assert (one.kinds, two.kinds) == ([], ["sc", "sr"])
