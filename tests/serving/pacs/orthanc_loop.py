@@ -33,7 +33,7 @@ end
 @contextmanager
 def orthanc(folder: Path, *, routes: bool = True) -> Iterator[httpx.Client]:
     """An archive that sends on what it stores, or keeps it to itself."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     (folder / "routing.lua").write_text(_ROUTING)
     settings = {
         "Name": "ARCHIVE",

@@ -304,7 +304,7 @@ def test_objects_that_cannot_be_made_are_tried_again_and_are_then_a_dead_letter(
 def test_results_of_a_film_go_where_its_routes_say(tmp_path: Path, films: list[Path], press: Press) -> None:
     one, two = PaperArchive("one"), PaperArchive("two")
 
-    def second_only(_film_id: str, names: Sequence[str]) -> Sequence[str]:
+    def second_only(film_id: str, names: Sequence[str]) -> Sequence[str]:  # noqa: ARG001 - the seam has it
         return [name for name in names if name == "two"]
 
     with running(tmp_path / "data", press, [one, two], second_only) as service:
@@ -393,8 +393,8 @@ def test_results_are_brought_once_also_from_postgresql(
 ) -> None:
     archive = PaperArchive(rules=Rules(verify=True))
     archive.failures["sr"] = [REFUSED, LOST]
-    options = {"database_url": postgres.new_database(), "queue": {"delivery_attempts": 5}}
-    with running(tmp_path / "data", press, [archive], **options) as service:
+    url, queue = postgres.new_database(), {"delivery_attempts": 5}
+    with running(tmp_path / "data", press, [archive], database_url=url, queue=queue) as service:
         ids = [send(service, film) for film in films[:2]]
         delivered(service)
         assert archive.kinds == ["sc", "sc", "sr", "sr"]
