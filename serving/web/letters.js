@@ -15,7 +15,7 @@ export function lettersView() {
   const port = element("div", { class: "rows", tabindex: "0", role: "group", "aria-label": "Dead letters; arrows choose, r replays, x gives up" },
     element("table", { "aria-label": "Dead letters" }, element("thead", {}, element("tr", {}, ["Failed", "Reason", "Round", "Film", "Study", ""].map((title) => element("th", { scope: "col" }, title)))), body));
   const view = element("section", { class: "letters", "aria-label": "Dead letters" }, element("div", { class: "list-head" }, element("h1", {}, "Dead letters"), found, every, saved),
-    element("p", { class: "note" }, "Films whose work failed for good: nothing happens to them until somebody replays them or gives them up. Corrections of readers, as a table to train on, are beside."), port);
+    element("p", { class: "note" }, "Films whose work, or bringing their result to a destination, failed for good: nothing happens to them until somebody replays them or gives them up. Corrections of readers, as a table to train on, are beside."), port);
 
   async function read() {
     try {
@@ -32,7 +32,7 @@ export function lettersView() {
   function draw() {
     every.disabled = letters.length === 0;
     body.replaceChildren(...letters.map((letter, place) => element("tr", { class: place === selected ? "selected" : "", "aria-current": place === selected ? "true" : null, "data-film": letter.film_id, on: { click: () => { selected = place; draw(); } } },
-      element("td", { title: timeWords(letter.since) }, `${ageWords(Date.now() / 1000 - letter.since)} ago`), element("td", {}, element("span", { class: "mark refusal", title: letter.reason }, refusalName(letter.reason))),
+      element("td", { title: timeWords(letter.since) }, `${ageWords(Date.now() / 1000 - letter.since)} ago`), element("td", {}, element("span", { class: "mark refusal", title: [letter.reason, ...letter.destinations].join(", ") }, refusalName(letter.reason))),
       element("td", {}, String(letter.round)), element("td", { class: "uid", title: letter.film_id }, letter.film_id.slice(0, 10)), element("td", { class: "uid" }, element("a", { href: `#/study/${letter.study_uid}`, title: letter.study_uid }, shortUid(letter.study_uid))),
       element("td", { class: "acts" }, button("Replay", () => act([letter], "replay")), button("Give up", () => sure(letter), { class: "quiet" })))));
   }
@@ -52,7 +52,8 @@ export function lettersView() {
   const tried = (count) => `${count} ${count === 1 ? "film is" : "films are"}`;
 
   function sure(letter) {
-    const box = dialog("Give this film up?", element("p", {}, "It will have no result. The same film, sent again, is taken again."), button("Give up", () => { box.close(); act([letter], "drop"); }, { class: "main" }));
+    const told = letter.destinations.length ? `Its result stays here, and is not sent to ${letter.destinations.join(", ")} any more.` : "It will have no result. The same film, sent again, is taken again.";
+    const box = dialog("Give this film up?", element("p", {}, told), button("Give up", () => { box.close(); act([letter], "drop"); }, { class: "main" }));
   }
 
   const step = (by) => { selected = Math.min(letters.length - 1, Math.max(0, selected + by)); draw(); };

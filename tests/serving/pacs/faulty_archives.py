@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pydicom import Dataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 from pynetdicom import AE, build_role, evt
+from pynetdicom.dimse_primitives import C_STORE
 from pynetdicom.events import Event
 from pynetdicom.sop_class import ComprehensiveSRStorage, SecondaryCaptureImageStorage  # type: ignore[attr-defined]
 
@@ -84,7 +85,7 @@ class FaultyArchive:
 
     def kept(self, event: Event, status: int) -> int:
         """Stores, and answers so."""
-        uid = str(event.dataset.SOPInstanceUID)
+        uid = _named(event)
         with self.lock:
             self.book.stored[uid] += 1
             if uid in self.book.answered:
@@ -123,7 +124,7 @@ class Refusing(FaultyArchive):
         self._times, self._tries = times, Counter[str]()
 
     def take(self, event: Event) -> int:
-        uid = str(event.dataset.SOPInstanceUID)
+        uid = _named(event)
         self._tries[uid] += 1
         return 0xA700 if self._tries[uid] <= self._times else self.kept(event, 0x0000)
 
@@ -146,7 +147,7 @@ class Forgetful(FaultyArchive):
         if self._times:
             self._times -= 1
             self.kept(event, 0x0000)
-            self.book.answered.discard(str(event.dataset.SOPInstanceUID))
+            self.book.answered.discard(_named(event))
             event.assoc.abort()
             return 0x0000
         return self.kept(event, 0x0000)
@@ -280,6 +281,12 @@ class Committing(FaultyArchive):
         if association.is_established:
             association.send_n_event_report(information, _REPORT_ACTION[good], PUSH_MODEL, PUSH_MODEL_INSTANCE)
             association.release()
+
+
+def _named(event: Event) -> str:
+    """SOP Instance UID of what is to be stored."""
+    assert isinstance(event.request, C_STORE)
+    return str(event.request.AffectedSOPInstanceUID)
 
 
 def _information(transaction: str, kept: list[Dataset], lost: list[Dataset]) -> Dataset:

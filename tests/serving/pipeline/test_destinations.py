@@ -387,8 +387,8 @@ def test_results_are_brought_once_also_from_postgresql(
 ) -> None:
     archive = PaperArchive(rules=Rules(verify=True))
     archive.failures["sr"] = [REFUSED, LOST]
-    options = {"database_url": postgres.new_database(), "queue": {"delivery_attempts": 5}}
-    with running(tmp_path / "data", press, [archive], **options) as service:
+    url, queue = postgres.new_database(), {"delivery_attempts": 5}
+    with running(tmp_path / "data", press, [archive], database_url=url, queue=queue) as service:
         ids = [send(service, film) for film in films[:2]]
         delivered(service)
         assert archive.kinds == ["sc", "sc", "sr", "sr"]

@@ -189,6 +189,25 @@ def test_who_may_only_look_is_told_what_they_may_not_do(page: Page) -> None:
     expect(page.locator(".panel")).to_contain_text("no such study")
 
 
+def test_how_far_results_have_come_is_told_in_words_and_never_as_more(page: Page) -> None:
+    rows = [
+        {"destination": "dicom:PACS", "kind": kind, "state": state, "reason": reason}
+        for kind, state, reason in (
+            ("sr", "sent", None),
+            ("sc", "sent", None),
+            ("study_sr", "waiting", "destination_refused"),
+        )
+    ]
+    rows.append({"destination": "stow:vna", "kind": "sr", "state": "failed", "reason": "not_found_there"})
+    said = page.evaluate("async (rows) => (await import('/web/words.js')).deliveryWords(rows)", rows)
+    assert [line["text"] for line in said] == [
+        "PACS: sent: report, picture",
+        "PACS: not sent yet: study report (destination refused)",
+        "vna: not delivered: report (not found there)",
+    ]
+    assert [line["bad"] for line in said] == [False, False, True]
+
+
 def test_the_page_itself_never_failed(heard: Heard) -> None:
     # What the browser reports of answers that are errors, or that never came.
     expected = re.compile(r"status of (401|403|404|409|422|503)|net::ERR_")
