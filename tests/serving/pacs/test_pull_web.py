@@ -41,6 +41,7 @@ class Archive:
         self.status, self.kind, self.body = 0, DICOM_JSON, b"[]"
         self.studies, self.page, self.film = 0, 100, film
         self.asked: list[tuple[str, dict[str, list[str]], dict[str, str]]] = []
+        self.raw: list[str] = []
         self.options = 405
         archive = self
 
@@ -48,6 +49,7 @@ class Archive:
             def do_GET(self) -> None:
                 where = urlsplit(self.path)
                 query = parse_qs(where.query)
+                archive.raw.append(where.query)
                 archive.asked.append((where.path, query, {k.lower(): v for k, v in self.headers.items()}))
                 status, kind, body = archive.answer(where.path, query)
                 self.send_response(status)
@@ -116,6 +118,12 @@ def test_all_pages_are_read_whatever_their_size(archive: Archive) -> None:
     series = next(query for path, query, _ in archive.asked if path.endswith("/series"))
     assert (series["Modality"], series["BodyPartExamined"]) == (["DX"], ["KNEE"])
     assert all(query["ViewPosition"] == ["PA"] for path, query, _ in archive.asked if path.endswith("/instances"))
+
+
+def test_wildcards_are_sent_as_they_are(archive: Archive) -> None:
+    with web(archive, query={"study": {"StudyDescription": "*KN?E"}}).open() as asked:
+        asked.studies()
+    assert "StudyDescription=*KN?E" in archive.raw[0], "Orthanc does not decode %2A"
 
 
 def test_a_film_comes_as_the_archive_has_it(archive: Archive, tmp_path: Path) -> None:
