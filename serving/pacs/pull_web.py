@@ -92,10 +92,16 @@ class _AskedWeb:
                 dataset = self._client.retrieve_instance(
                     one.study, one.series, one.uid, media_types=(("application/dicom", "*"),)
                 )
+                content = _file(dataset)
         except _NotGivenError as error:
             _LOG.warning("instance_not_given", archive=self._settings.name, status=error.status)
             return None
-        return _file(dataset)
+        except PullError as error:
+            if error.reason != "archive_lost":
+                raise
+            _LOG.warning("instance_not_read", archive=self._settings.name)
+            return None
+        return content
 
     def _all(self, page: _Page, tag: str) -> dict[str, _Found]:
         """All pages of an answer, by UID. Some servers ignore limit or offset, or have a smaller limit of their own."""
@@ -103,7 +109,7 @@ class _AskedWeb:
         while len(found) < MOST_LISTED:
             with self._named():
                 answers = page(_PAGE, len(found))
-            new = {uid: answer for answer in answers if (uid := _text(answer, tag)) and uid not in found}
+                new = {uid: answer for answer in answers if (uid := _text(answer, tag)) and uid not in found}
             found |= new
             if not new:
                 return found

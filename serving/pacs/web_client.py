@@ -16,6 +16,18 @@ from kneeoa.serving.web_peer import WebPeer
 logging.getLogger("dicomweb_client").setLevel(logging.CRITICAL)
 
 
+class _Session(requests.Session):
+    """Sends the wildcards of a query as they are, which RFC 3986 section 3.4 allows.
+
+    The client writes them %2A and %3F, and Orthanc's DICOMweb plugin, which does not decode these, then finds nothing.
+    """
+
+    def send(self, request: requests.PreparedRequest, **options: object) -> requests.Response:
+        path, mark, query = (request.url or "").partition("?")
+        request.url = path + mark + query.replace("%2A", "*").replace("%3F", "?")
+        return super().send(request, **options)  # type: ignore[arg-type]  # as they came
+
+
 @contextmanager
 def web_client(peer: WebPeer, seconds: float) -> Iterator[DICOMwebClient]:
     """A client, whose connections end with it; nothing is tried twice.
@@ -32,7 +44,7 @@ def web_client(peer: WebPeer, seconds: float) -> Iterator[DICOMwebClient]:
 
 def web_session(peer: WebPeer) -> requests.Session:
     """A session with a server; a context manager."""
-    session = requests.Session()
+    session = _Session()
     if peer.token is not None:
         session.headers["Authorization"] = f"Bearer {peer.token.get_secret_value()}"
     elif peer.user is not None and peer.password is not None:

