@@ -74,7 +74,8 @@ def structured_report(of: ResultSource, *, capture: bool) -> bytes:
     groups = [_group(of, knee, i, capture) for i, knee in enumerate(of.grades.knees)] or [_film_group(of, capture)]
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(of)),
-        procedure_reported=standard.cid100.XRUnspecifiedBodyRegion,
+        # Of CID 100 in every edition: its "XR unspecified body region" is younger than many a validator.
+        procedure_reported=standard.cid100.ImagingProcedure,
         imaging_measurements=groups,
         title=standard.DCM.ImagingMeasurementReport,
     )
