@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import os
 import socket
 import sys
@@ -11,44 +10,25 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
 from pathlib import Path
 
 import pydicom
 import pytest
 from pydicom import Dataset
 from pynetdicom import AE
+from tests.serving.pacs.kept import Kept
 from tests.serving.pacs.rude_peers import RUDE, Said, Silent, drip, flood, listen_to, misbehave
 from tests.serving.results.made import write_small_film
 from tests.serving.server import Server
-
-from kneeoa.serving.pacs.store_scp import StorageScp
-from kneeoa.serving.pipeline.intake import Receipt, ReceiptState
-from kneeoa.serving.settings import PacsSettings
 
 LOOPBACK = "127.0.0.1"
 SECONDS = 1.0
 """The longest silence; the service's default is 30."""
 
 
-class Kept:
-    """A Storage SCP and what it has been given, by SOP Instance UID."""
-
-    def __init__(self) -> None:
-        self.films = dict[str, str]()
-        self.scp = StorageScp(PacsSettings(port=0, seconds=SECONDS))
-        self.scp.start(self.receive)
-
-    def receive(self, source: BytesIO, *, sender: str) -> Receipt:  # noqa: ARG002 - called by these names
-        content = source.read()
-        film = pydicom.dcmread(BytesIO(content))
-        self.films[str(film.SOPInstanceUID)] = hashlib.sha256(film.PixelData).hexdigest()
-        return Receipt(ReceiptState.ACCEPTED)
-
-
 @pytest.fixture
 def kept() -> Iterator[Kept]:
-    node = Kept()
+    node = Kept(SECONDS)
     yield node
     node.scp.stop()
 
