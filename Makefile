@@ -26,7 +26,7 @@ PINS := pyproject.toml constraints.txt
 # pip would say so too, but only after a page of other text.
 VERSION_CHECK := 'import sys; (3, 11) <= sys.version_info < (3, 14) or sys.exit("KneeOA needs Python 3.11 to 3.13; name one, such as: make PYTHON=python3.12 demo")'
 
-.PHONY: help demo test check docs bench bench-service bench-page soak wheel train serve clean
+.PHONY: help demo test check docs bench bench-service bench-page ohif soak wheel train serve clean
 
 help: ## list these jobs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -61,6 +61,9 @@ bench-service: $(STAMP) ## load a real service, hold it against grading in proce
 
 bench-page: $(STAMP) ## measure the page in Chromium on an idle machine: first view, long worklist, size, layout shift
 	$(BIN)/python tests/benchmarks/page.py bench/page.json $(BENCH_ARGS)
+
+ohif: $(STAMP) ## film and results in OHIF (from npm) over a real Orthanc, screenshots into bench/ohif/: look at them
+	$(BIN)/python tests/ohif/show.py bench/ohif
 
 soak: $(STAMP) ## the long tests
 	$(BIN)/python -m pytest -m soak --timeout 0 $(PYTEST_ARGS)

@@ -28,7 +28,8 @@ from kneeoa.model.dicom_codecs import COMPRESSED
 from kneeoa.model.dicom_header import DEFLATED, EXPLICIT_BIG, EXPLICIT_LITTLE, IMPLICIT_LITTLE
 from kneeoa.model.errors import ConfigError
 from kneeoa.serving.pacs.commitment import PUSH_MODEL, Reports
-from kneeoa.serving.pacs.tls import PatientServer, server_context
+from kneeoa.serving.pacs.connections import BoundedServer
+from kneeoa.serving.pacs.tls import server_context
 from kneeoa.serving.pipeline.admission import BusyError
 from kneeoa.serving.pipeline.intake import ReceiptState, Receive
 from kneeoa.serving.settings import PacsSettings
@@ -111,7 +112,8 @@ class StorageScp:
                 address,
                 evt_handlers=handlers,  # type: ignore[arg-type]  # typed for handlers with arguments
                 ssl_context=self._tls,
-                server_class=PatientServer,
+                server_class=BoundedServer,
+                welcome=self._welcome,
             )
         except OSError as error:
             raise ConfigError(
@@ -126,6 +128,11 @@ class StorageScp:
         """Ends associations and stops listening."""
         if self._server is not None:
             self._ae.shutdown()
+
+    def _welcome(self, address: str) -> bool:
+        """Whether anybody at an address may send."""
+        peers = self._settings.allowed_peers
+        return not peers or any(_within(address, peer.networks) for peer in peers)
 
     def _established(self, event: Event) -> None:
         if not self._may(event):

@@ -20,8 +20,9 @@ class Unit:
     meaning: str
 
 
-ONE, MILLIMETRE, PER_CENT = Unit("1", "no units"), Unit("mm", "mm"), Unit("%", "percent")
-PIXEL = Unit("{pixels}", "pixels")
+MILLIMETRE, PER_CENT, PIXEL = Unit("mm", "mm"), Unit("%", "percent"), Unit("{pixels}", "pixels")
+GRADE, SHARE = Unit("{grade}", "grade"), Unit("{ratio}", "ratio")
+"""Not UCUM's unit 1: OHIF leaves out a number that is 0 and shows its unit, so that KL 0 read as grade 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +70,8 @@ def knee_facts(grades: FilmGrades, knee: KneeGrades, codes: CodeTable) -> Facts:
     numbers: list[NumberFact] = []
     if knee.kl is not None:
         told.append(CodedFact(codes["kl_grade"], codes[f"kl_{knee.kl.grade}"]))
-        numbers.append(NumberFact(codes["kl_grade"], float(knee.kl.grade), ONE))
-        numbers.append(NumberFact(codes["oa_probability"], knee.kl.oa_probability, ONE))
+        numbers.append(NumberFact(codes["kl_grade"], float(knee.kl.grade), GRADE))
+        numbers.append(NumberFact(codes["oa_probability"], knee.kl.oa_probability, SHARE))
     told += _status(knee.refusal or (grades.refusal if knee.kl is None else None), codes)
     parts = knee.joint_space or {}
     for name, part in parts.items():
@@ -115,9 +116,9 @@ def _kl_codes(kl: KLGrade, codes: CodeTable) -> Iterator[CodedFact]:
 
 
 def _kl_numbers(kl: KLGrade, codes: CodeTable) -> Iterator[NumberFact]:
+    yield NumberFact(codes["kl_expected"], kl.expected, GRADE)
     for grade, share in enumerate(kl.probabilities):
-        yield NumberFact(codes[f"kl_probability_{grade}"], share, ONE)
-    yield NumberFact(codes["kl_expected"], kl.expected, ONE)
+        yield NumberFact(codes[f"kl_probability_{grade}"], share, SHARE)
 
 
 def _width(name: str, part: CompartmentGrades, codes: CodeTable) -> Iterator[NumberFact]:
@@ -141,8 +142,8 @@ def _more_widths(name: str, part: CompartmentGrades, codes: CodeTable) -> Iterat
             yield NumberFact(codes[f"{key}_{name}"], share, PER_CENT, name)
     if part.jsn is not None and part.jsn.probabilities is not None:
         for grade, share in enumerate(part.jsn.probabilities):
-            yield NumberFact(codes[f"jsn_probability_{grade}_{name}"], share, ONE, name)
-    yield NumberFact(codes[f"jsw_quality_{name}"], part.quality, ONE, name)
+            yield NumberFact(codes[f"jsn_probability_{grade}_{name}"], share, SHARE, name)
+    yield NumberFact(codes[f"jsw_quality_{name}"], part.quality, SHARE, name)
     yield from _fixed_widths(name, part, codes)
 
 

@@ -112,7 +112,8 @@ def made_report(of: ResultSource, groups: Sequence[Group], frame: Frame) -> byte
     """
     report = MeasurementReport(
         observation_context=ObservationContext(observer_device_context=_observer(of)),
-        procedure_reported=standard.cid100.XRUnspecifiedBodyRegion,
+        # Of CID 100 in every edition: its "XR unspecified body region" is younger than many a validator.
+        procedure_reported=standard.cid100.ImagingProcedure,
         imaging_measurements=list(groups),
         title=standard.DCM.ImagingMeasurementReport,
     )
