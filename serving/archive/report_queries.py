@@ -131,7 +131,7 @@ def _findings(base: duckdb.DuckDBPyConnection, parts: Sequence[Path]) -> Finding
         whole=_grades(base.execute(f"SELECT 'all', {_SUMS} FROM cube").fetchall())[0],  # noqa: S608
         groupings=tuple(_groupings(base)),
         slowest=_slowest(base),
-        strangest=_noted(base.execute(_STRANGE, [MOST_FILMS]).fetchall()),
+        strangest=_strangest(base),
         costs=_costs(base),
         seconds=_histogram(base),
         pace=pace_of([(Path(str(file)).stat().st_mtime, int(number)) for file, number in counted]),
@@ -194,6 +194,14 @@ def _slowest(base: duckdb.DuckDBPyConnection) -> tuple[NotedFilm, ...]:
         size = f"{high} x {wide}, " if high and wide else ""
         named.append((source, member, seconds, f"{size}{syntax_name(syntax)}, {read:.2f} s of it reading"))
     return _noted(named)
+
+
+def _strangest(base: duckdb.DuckDBPyConnection) -> tuple[NotedFilm, ...]:
+    """A film is named once, by the stranger of its knees."""
+    kept: dict[tuple[str, str | None], NotedFilm] = {}
+    for film in _noted(base.execute(_STRANGE, [2 * MOST_FILMS]).fetchall()):
+        kept.setdefault((film.source, film.member), film)
+    return tuple(kept.values())[:MOST_FILMS]
 
 
 def _noted(rows: Sequence[tuple[str, str | None, float, str]]) -> tuple[NotedFilm, ...]:
