@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-_WIDTH, _HEIGHT = 720, 190
+_WIDTH = 720
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 8, 10, 26
 _MOST_LABELS = 13
 _WIDEST_COLUMN = 46.0
@@ -48,12 +48,14 @@ class ColumnChart:
     Attributes:
         columns: from left to right.
         said: what stands in its place for those who cannot see it.
+        height: of the picture, to a width of 720.
         percent: whether sizes are shares, drawn from 0 to 100 %.
         between: whether the labels name the left borders of the columns, as in a histogram, and not the columns.
     """
 
     columns: tuple[Column, ...]
     said: str
+    height: int = 190
     percent: bool = False
     between: bool = False
 
@@ -81,9 +83,11 @@ def column_chart(chart: ColumnChart) -> str:
     highest = max((sum(piece.size for piece in column.pieces) for column in chart.columns), default=0.0)
     ticks = [0.0, 0.25, 0.5, 0.75, 1.0] if chart.percent else nice_ticks(highest)
     top = ticks[-1]
-    parts = [f'<svg class="columns" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(chart.said)}">']
+    parts = [
+        f'<svg class="columns" viewBox="0 0 {_WIDTH} {chart.height}" role="img" aria-label="{escape(chart.said)}">'
+    ]
     for tick in ticks:
-        y = _row(tick / top)
+        y = _row(tick / top, chart.height)
         said = f"{tick:.0%}" if chart.percent else short(tick)
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
         parts.append(f'<text class="tick" x="{_LEFT - 7}" y="{y + 3.5:.1f}" text-anchor="end">{said}</text>')
@@ -91,17 +95,17 @@ def column_chart(chart: ColumnChart) -> str:
     width = pitch - 1 if chart.between else min(_WIDEST_COLUMN, 0.78 * pitch)
     every = math.ceil(len(chart.columns) / _MOST_LABELS)
     for place, column in enumerate(chart.columns):
-        middle, height = _LEFT + (place + 0.5) * pitch, 0.0
+        middle, at = _LEFT + (place + 0.5) * pitch, 0.0
         for piece in column.pieces:
-            upper, lower = _row((height + piece.size) / top), _row(height / top)
-            height += piece.size
+            upper, lower = _row((at + piece.size) / top, chart.height), _row(at / top, chart.height)
+            at += piece.size
             if piece.size > 0:
                 box = (middle - width / 2, min(upper, lower - 0.8), width, max(lower - upper, 0.8))
                 parts.append(_rectangle(piece, box))
         if place % every == 0 and column.label:
             x = middle - pitch / 2 if chart.between else middle
             label = escape(column.label)
-            parts.append(f'<text class="tick" x="{x:.1f}" y="{_HEIGHT - 8}" text-anchor="middle">{label}</text>')
+            parts.append(f'<text class="tick" x="{x:.1f}" y="{chart.height - 8}" text-anchor="middle">{label}</text>')
     return "".join([*parts, "</svg>"])
 
 
@@ -122,8 +126,8 @@ def short(number: float) -> str:
     return f"{number:.3g}"
 
 
-def _row(share: float) -> float:
-    return _HEIGHT - _BOTTOM - share * (_HEIGHT - _TOP - _BOTTOM)
+def _row(share: float, height: int) -> float:
+    return height - _BOTTOM - share * (height - _TOP - _BOTTOM)
 
 
 def _rectangle(piece: Piece, box: tuple[float, float, float, float]) -> str:

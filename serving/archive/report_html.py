@@ -124,6 +124,7 @@ def _years(grouping: Grouping) -> str:
     knees = ColumnChart(
         tuple(Column(one.name, (Piece(one.graded, "two", f"{one.name}: {count(one.graded)} knees"),)) for one in named),
         "Graded knees by year: " + ", ".join(f"{one.name} {count(one.graded)}" for one in named),
+        height=120,
     )
     drawn = [f'<div class="wide">{column_chart(chart)}</div>' for chart in (shares, knees)]
     return f"{GRADE_KEY}{drawn[0]}<h3>Graded knees</h3>{drawn[1]}"

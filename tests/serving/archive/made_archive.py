@@ -165,6 +165,7 @@ class MadeArchive:
                 None if not ok else (["unusual_film"] if row % 997 == 0 else [])
                 for row, ok in zip(rows, graded, strict=True)
             ],
+            "confidence": pa.array(0.5 + 0.5 * likely.max(axis=1), mask=~graded),
             "kl_grade": pa.array(grade, mask=~graded),
             "kl_expected": pa.array(likely @ np.arange(5), mask=~graded),
             "kl_oa_probability": pa.array(likely[:, 2:].sum(axis=1), mask=~graded),
