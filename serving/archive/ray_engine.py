@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, cast
 
 from kneeoa.model.errors import KneeOAError
 from kneeoa.serving.archive.engine import Event, FilmsDone, ScorePlan, ShardDone, ShardFailed
-from kneeoa.serving.archive.ray_worker import MakeWork, RayShardWorker
+from kneeoa.serving.archive.ray_worker import RayShardWorker
 
 if TYPE_CHECKING:
     from ray import ObjectRef
@@ -79,7 +79,6 @@ class RayEngine:
 
     Args:
         address: of its head, "host:port", or "auto" on one of its nodes.
-        make: makes what works a shard off, in the actor.
         size: of one actor.
 
     Raises:
@@ -87,7 +86,7 @@ class RayEngine:
         RayAddressError: there is no cluster at the address.
     """
 
-    def __init__(self, address: str, make: MakeWork, size: ActorSize = ActorSize()) -> None:
+    def __init__(self, address: str, size: ActorSize = ActorSize()) -> None:
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
         try:
             import ray
@@ -95,7 +94,7 @@ class RayEngine:
             if error.name != "ray":
                 raise
             raise RayMissingError("--engine ray needs Ray; run: pip install 'kneeoa[ray]'") from error
-        self._ray, self._make, self._size = ray, make, size
+        self._ray, self._size = ray, size
         try:
             # What actors print stays on their nodes: native libraries may print parts of headers.
             ray.init(address=address, log_to_driver=False, configure_logging=False)
@@ -180,7 +179,7 @@ class RayEngine:
             max_concurrency=2,
             scheduling_strategy="SPREAD",
         )
-        actor = _Actor(cast("ActorHandle[RayShardWorker]", options.remote(self._make, self._plan)))
+        actor = _Actor(cast("ActorHandle[RayShardWorker]", options.remote(self._plan)))
         self._actors.append(actor)
         self._calls[actor.handle.ready.remote()] = (_Call.READY, actor)
 

@@ -6,57 +6,35 @@ every node sees, writes the part there, and answers with counts: no pixel and no
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import sys
 
 from kneeoa.serving.archive.engine import FilmsDone, ScorePlan, ShardDone, ShardFailed, Tally
-
-
-class ShardWork(Protocol):
-    """Works shards off, one at a time, in whatever processes it needs."""
-
-    def run(self, shard: int, seen: Callable[[Tally], None]) -> ShardDone | ShardFailed | None:
-        """Makes the part of a shard.
-
-        Args:
-            shard: its number.
-            seen: told of films as they are done, in the same thread.
-
-        Returns:
-            How it ended; None where it was asked to stop.
-        """
-
-    def stop(self) -> None:
-        """Asks for an end after the film in work; from another thread than `run`."""
-
-    def close(self) -> None:
-        """Ends every process that was started."""
-
-
-MakeWork = Callable[[ScorePlan], ShardWork]
-"""Importable by name on every node."""
+from kneeoa.serving.archive.shard_events import work_off
+from kneeoa.serving.archive.shard_runner import ShardRunner
 
 
 class RayShardWorker:
     """The actor. Ray calls `work` in one thread, and the others meanwhile in a second one.
 
     Args:
-        make: makes what does the work.
         plan: of the run.
     """
 
-    def __init__(self, make: MakeWork, plan: ScorePlan) -> None:
-        self._work = make(plan)
+    def __init__(self, plan: ScorePlan) -> None:
+        # The process for films, spawned from here, would first run the script of Ray's worker, and import all of Ray.
+        vars(sys.modules["__main__"]).pop("__file__", None)
+        self._runner = ShardRunner(plan)
         self._now = self._told = FilmsDone(-1, Tally())
+        self._stopping = False
 
     def ready(self) -> bool:
-        """Answers as soon as the worker is up."""
+        """Answers as soon as the actor is up."""
         return True
 
     def work(self, shard: int) -> ShardDone | ShardFailed | None:
         """Makes the part of a shard; None where it was stopped."""
         self._now = FilmsDone(shard, Tally())
-        return self._work.run(shard, self._count)
+        return work_off(self._runner, shard, self._count, lambda: self._stopping)
 
     def seen(self) -> FilmsDone:
         """Films since this was asked last."""
@@ -68,7 +46,7 @@ class RayShardWorker:
 
     def stop(self) -> None:
         """Asks for an end after the film in work."""
-        self._work.stop()
+        self._stopping = True
 
     def _count(self, more: Tally) -> None:
         self._now = FilmsDone(self._now.shard, self._now.tally + more)

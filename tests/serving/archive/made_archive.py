@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kneeoa.datasets.transfer_syntax import NAMES
@@ -38,32 +39,35 @@ class MadeArchive:
         shard_films: films a shard.
         seed: of all that is drawn.
         visits: films a patient.
+        copies: how often the same files come again, as other rows: large archives are made quickly.
     """
 
     files: int
     shard_films: int = 1000
     seed: int = 1
     visits: int = 3
+    copies: int = 1
 
     def write(self, root: Path) -> ArchiveLayout:
-        """Writes manifest and parts, a block at a time."""
+        """Writes manifest and parts."""
         layout = ArchiveLayout(root)
         layout.partition(SHA256).mkdir(parents=True)
         chance = np.random.default_rng(self.seed)
-        shard, waiting = 0, np.empty(0, np.int64)
+        rows = np.arange(self.files)
+        fate = chance.choice(len(OTHERS), self.files, p=(0.9, 0.02, 0.07, 0.01))
+        films = rows[fate == 0]
+        order = np.full(self.files, -1)
+        order[fate == 0] = np.arange(len(films))
+        manifest = self._manifest(rows, fate, order // self.shard_films)
+        parts = [self._part(films[at : at + self.shard_films]) for at in range(0, len(films), self.shard_films)]
         with pq.ParquetWriter(layout.manifest, MANIFEST_SCHEMA) as writer:
-            for first in range(0, self.files, 100_000):
-                rows = np.arange(first, min(first + 100_000, self.files))
-                fate = chance.choice(len(OTHERS), len(rows), p=(0.9, 0.02, 0.07, 0.01))
-                order = np.full(len(rows), -1)
-                order[fate == 0] = shard * self.shard_films + len(waiting) + np.arange((fate == 0).sum())
-                writer.write_table(self._manifest(rows, fate, order // self.shard_films))
-                waiting = np.concatenate([waiting, rows[fate == 0]])
-                while len(waiting) >= self.shard_films or (first + 100_000 >= self.files and len(waiting)):
-                    done, waiting = waiting[: self.shard_films], waiting[self.shard_films :]
-                    pq.write_table(self._part(done), layout.part(SHA256, shard))
-                    shard += 1
-        layout.success(SHA256).write_text(json.dumps({"shards": shard}), encoding="utf-8")
+            for copy in range(self.copies):
+                again = _shifted(manifest, "shard", copy * len(parts))
+                writer.write_table(_shifted(again, "row", copy * self.files))
+                for shard, part in enumerate(parts, copy * len(parts)):
+                    pq.write_table(_shifted(part, "row", copy * self.files), layout.part(SHA256, shard))
+        said = json.dumps({"shards": self.copies * len(parts)})
+        layout.success(SHA256).write_text(said, encoding="utf-8")
         return layout
 
     def _patient(self, rows: Integers) -> Integers:
@@ -175,6 +179,12 @@ class MadeArchive:
             "lateral_narrowing_percent": pa.array(np.full(count, 5.0), mask=~graded),
         }
         return _table(columns, count, PART_SCHEMA)
+
+
+def _shifted(table: pa.Table, name: str, by: int) -> pa.Table:
+    place = table.schema.get_field_index(name)
+    field = table.schema.field(place)
+    return table.set_column(place, field, pc.add(table.column(place), pa.scalar(by, field.type))) if by else table
 
 
 def _table(columns: dict[str, object], count: int, schema: pa.Schema) -> pa.Table:

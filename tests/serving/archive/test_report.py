@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -192,6 +194,36 @@ def test_of_two_releases_the_one_written_last_is_told_unless_another_is_named(tm
     assert find(layout, layout.partition(SHA256)).shards_done == 1
     last, named = write_report(tmp_path).read_text(), write_report(tmp_path, "0000").read_text()
     assert last != named
+
+
+_PEAK = """
+import resource, sys
+from pathlib import Path
+from kneeoa.serving.archive.report import write_report
+print(write_report(Path(sys.argv[1])), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def told_in_a_process_of_its_own(root: Path) -> int:
+    """Most bytes that the report of an archive took."""
+    done = subprocess.run([sys.executable, "-c", _PEAK, str(root)], capture_output=True, text=True, check=True)
+    return int(done.stdout.split()[-1])
+
+
+def test_memory_of_the_report_does_not_follow_the_rows(tmp_path: Path) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    MadeArchive(2000, shard_films=2000).write(small)
+    layout = MadeArchive(2000, shard_films=2000, copies=100).write(large)
+    assert pq.ParquetFile(layout.manifest).metadata.num_rows == 200_000
+    # All rows of the larger one, read at once, would take several times this.
+    assert told_in_a_process_of_its_own(large) - told_in_a_process_of_its_own(small) < 300_000_000
+
+
+@pytest.mark.soak
+def test_ten_million_files_are_told_within_two_gigabytes(tmp_path: Path) -> None:
+    MadeArchive(100_000, shard_films=10_000, copies=100).write(tmp_path)
+    assert told_in_a_process_of_its_own(tmp_path) <= 2_000_000_000
+    assert f"10{chr(0x202F)}000{chr(0x202F)}000</b><span>files met" in (tmp_path / "report.html").read_text()
 
 
 def test_stops_of_a_run_do_not_slow_its_pace() -> None:
