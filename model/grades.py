@@ -1,6 +1,7 @@
 """What leaves the road: the report contract's objects for one film, and nothing else.
 
-Field names are those of the JSON (`docs/report.md`); `FilmGrades.to_json` adds no fact and drops none but heat map and embedding.
+Field names are those of the JSON (`docs/report.md`); `FilmGrades.to_json` adds no fact and drops none but heat
+map and embedding.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from kneeoa.serving.archive.manifest_schema import ManifestRow
 from kneeoa.serving.archive.part_schema import COMPARTMENTS, FILM_COLUMNS, KNEE_COLUMNS, PART_COLUMNS, PART_SCHEMA
 
 Cell: TypeAlias = (
-    "str | int | float | bool | Sequence[str] | Sequence[int] | Sequence[float] | Sequence[tuple[str, float]] | None"  # noqa: E501
+    "str | int | float | bool | Sequence[str] | Sequence[int] | Sequence[float] | Sequence[tuple[str, float]] | None"
 )
 PartRow: TypeAlias = tuple[Cell, ...]
 """The cells of `PART_COLUMNS`, in their order."""
