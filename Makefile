@@ -89,5 +89,5 @@ $(DEMO_STAMP): $(PINS)
 $(STAMP): $(PINS)
 	@$(PYTHON) -c $(VERSION_CHECK)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,serve,archive,train,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,serve,archive,ray,train,docs,dev]'
 	@touch $@

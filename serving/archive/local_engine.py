@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import queue
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 
-from kneeoa.model.errors import KneeOAError
-from kneeoa.serving.archive.engine import Event, FilmsDone, ScorePlan, ShardDone, ShardFailed, Tally
+from kneeoa.serving.archive.engine import Event, FilmsDone, ScorePlan, Tally
+from kneeoa.serving.archive.shard_events import work_off
 from kneeoa.serving.archive.shard_runner import ShardRunner
 
 _LOOK_SECONDS = 0.5
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class LocalEngine:
@@ -83,22 +80,5 @@ class LocalEngine:
             self._events.put(None)
 
     def _shard(self, runner: ShardRunner, shard: int) -> Event:
-        started = time.monotonic()
-        try:
-            tally = runner.run(shard, lambda film: self._events.put(FilmsDone(shard, film)), lambda: self._stopping)
-        except OSError as error:
-            return ShardFailed(shard, _told(error), fatal=error.errno in _FULL)
-        except KneeOAError as error:
-            return ShardFailed(shard, str(error), fatal=True)
-        except Exception as error:  # noqa: BLE001, RUF100 - an error of ours ends the shard, and is told
-            return ShardFailed(shard, f"An error of KneeOA ({type(error).__name__}); report it.")
-        if tally is None:
-            return FilmsDone(shard, Tally())
-        return ShardDone(shard, tally, time.monotonic() - started)
-
-
-def _told(error: OSError) -> str:
-    """What to tell of a part that cannot be written."""
-    if error.errno in _FULL:
-        return f"The results cannot be written: {error.strerror}. Make room and run the same command again."
-    return f"The results cannot be written: {error.strerror or type(error).__name__}. Run the same command again."
+        told = work_off(runner, shard, lambda film: self._events.put(FilmsDone(shard, film)), lambda: self._stopping)
+        return FilmsDone(shard, Tally()) if told is None else told

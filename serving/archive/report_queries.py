@@ -23,7 +23,7 @@ from kneeoa.serving.archive.report_findings import (
 )
 from kneeoa.serving.archive.report_pace import pace_of
 
-MEMORY = "1GB"
+MEMORY = "768MB"
 """Beyond it DuckDB spills to a temporary folder."""
 MOST_GROUPS = 15
 MOST_FILMS = 20

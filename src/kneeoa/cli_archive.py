@@ -17,6 +17,7 @@ archive_app = typer.Typer(help="What archive runs left.", no_args_is_help=True)
 def add_archive_commands(app: typer.Typer) -> None:
     """Adds the archive's commands to the command line."""
     app.command()(score)
+    app.add_typer(archive_app, name="archive")
 
 
 def score(
@@ -35,7 +36,9 @@ def score(
     pseudonymise: Annotated[Path | None, typer.Option(help="Key file: sources and UIDs become keyed hashes.")] = None,
     embeddings: Annotated[bool, typer.Option("--embeddings", help="Keep the embedding of each knee.")] = False,
     manifest_only: Annotated[bool, typer.Option("--manifest-only", help="Stop after the first pass.")] = False,
-    engine: Annotated[str, typer.Option(help="What works the shards off: local.")] = "local",
+    engine: Annotated[str, typer.Option(help="What works the shards off: local or ray.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of the Ray cluster's head: HOST:PORT, or auto.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda, of each process.")] = "cpu",
     film_seconds: Annotated[float, typer.Option(min=1.0, help="The longest that one film may take.")] = 120.0,
     memory_gb: Annotated[float, typer.Option(min=0.5, help="Address space of one process.")] = 6.0,
 ) -> None:
@@ -62,6 +65,7 @@ def score(
         film_seconds=film_seconds,
         memory_bytes=int(memory_gb * (1 << 30)),
         embeddings=embeddings,
+        device=device,
     )
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -69,7 +73,7 @@ def score(
             if manifest_only:
                 typer.echo(f"{make_manifest(request, progress).shards} shards")
                 return
-            outcome = run(request, open_engine(engine, count), progress)
+            outcome = run(request, open_engine(engine, count, address, device), progress)
     except OSError as error:
         typer.echo(f"kneeoa: the folder of the run cannot be written: {error.strerror or error}", err=True)
         sys.exit(1)
@@ -83,6 +87,19 @@ def score(
         f"{outcome.failed} failed"
     )
     raise typer.Exit(outcome.status)
+
+
+@archive_app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="The folder that `score --out` named.")],
+    release: Annotated[
+        str | None, typer.Option(help="First digits of a release's hash; default: the one scored last.")
+    ] = None,
+) -> None:
+    """Write report.html: fates, grades by group, refusals, throughput, slowest and strangest films."""
+    from kneeoa.serving.archive.report import write_report
+
+    typer.echo(str(write_report(folder, release)))
 
 
 def _span(text: str | None) -> tuple[int, int] | None:

@@ -19,7 +19,7 @@ from kneeoa.serving.archive.progress import progress_to
 from kneeoa.serving.archive.ray_engine import RayEngine
 from kneeoa.serving.archive.run import ScoreRequest, score
 
-_NODE = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "num_cpus": 1}
+_NODE: dict[str, str | int] = {"node_ip_address": "127.0.0.1", "object_store_memory": 80 << 20, "num_cpus": 1}
 
 
 class KillingEngine(RayEngine):
@@ -46,7 +46,7 @@ def main() -> None:
     films, out, shard_films = sys.argv[1:]
     request = ScoreRequest((films,), Path(out), shard_films=int(shard_films))
     cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **_NODE})
-    cluster.add_node(**_NODE)
+    cluster.add_node(True, **_NODE)  # noqa: FBT003 - waits until the node is up
     engine = KillingEngine(cluster)
     with progress_to(ArchiveLayout(Path(out)).progress(), Console(stderr=True)) as progress:
         outcome = score(request, engine, progress)

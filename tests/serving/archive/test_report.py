@@ -80,7 +80,9 @@ def test_older_groups_have_higher_grades_in_the_order_of_age(found: Findings) ->
 
 
 def test_slowest_films_come_first_with_their_encoding(layout: ArchiveLayout, found: Findings) -> None:
-    seconds = {str(row["source"]): row["seconds_total"] for row in rows_of(layout, "source", "seconds_total")}
+    seconds = {
+        str(row["source"]): float(row["seconds_total"] or 0) for row in rows_of(layout, "source", "seconds_total")
+    }
     assert [film.seconds for film in found.slowest] == sorted(seconds.values(), reverse=True)[: len(found.slowest)]
     assert seconds[found.slowest[0].source] == found.slowest[0].seconds
     assert "jpeg-2000-lossless" in found.slowest[0].why
