@@ -46,7 +46,7 @@ def main() -> None:
     films, out, shard_films = sys.argv[1:]
     request = ScoreRequest((films,), Path(out), shard_films=int(shard_films))
     cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False, **_NODE})
-    cluster.add_node(True, **_NODE)  # noqa: FBT003 - waits until the node is up
+    cluster.add_node(True, **_NODE)
     engine = KillingEngine(cluster)
     with progress_to(ArchiveLayout(Path(out)).progress(), Console(stderr=True)) as progress:
         outcome = score(request, engine, progress)

@@ -82,3 +82,20 @@ def test_engine_is_imported_without_ray() -> None:
     program = "import sys, kneeoa.serving.archive.ray_engine; print('ray' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_ray_without_an_address_is_wrong_use(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "kneeoa",
+        "score",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+        "--engine",
+        "ray",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--address HOST:PORT" in done.stderr

@@ -228,6 +228,14 @@ def test_ten_million_files_are_told_within_two_gigabytes(tmp_path: Path) -> None
     assert f"10{chr(0x202F)}000{chr(0x202F)}000</b><span>files met" in (tmp_path / "report.html").read_text()
 
 
+def test_command_writes_the_page_and_prints_where(layout: ArchiveLayout) -> None:
+    command = [sys.executable, "-m", "kneeoa", "archive", "report", str(layout.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == str(layout.report)
+    missing = subprocess.run([*command, "--release", "ffff"], capture_output=True, text=True, check=False)
+    assert (missing.returncode, "run `kneeoa score` first" in missing.stderr) == (2, True)
+
+
 def test_stops_of_a_run_do_not_slow_its_pace() -> None:
     steady = [(100.0 * number, 1000) for number in range(50)]
     stopped = [(when + (90_000.0 if when > 2000 else 0.0), films) for when, films in steady]
