@@ -92,5 +92,5 @@ $(DEMO_STAMP): $(PINS)
 $(STAMP): $(PINS)
 	@$(PYTHON) -c $(VERSION_CHECK)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,serve,train,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[cpu,serve,archive,ray,train,docs,dev]'
 	@touch $@

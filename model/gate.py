@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from kneeoa.model.errors import ReasonCode, Refusal
 from kneeoa.model.localize import KneeRegion
-from kneeoa.model.radiograph import FloatImage, Radiograph
+from kneeoa.model.radiograph import FilmFacts, FloatImage, Radiograph
 from kneeoa.model.release import FinderThresholds
 
 ADULT_YEARS = 18
@@ -105,15 +105,24 @@ def refuse_by_header(radiograph: Radiograph) -> Refusal | None:
     Args:
         radiograph: a film; what its header does not say is not held against it.
     """
-    facts = radiograph.facts
-    part = radiograph.body_part
+    return refuse_by_statement(radiograph.facts, radiograph.body_part, radiograph.patient_age_years)
+
+
+def refuse_by_statement(facts: FilmFacts, part: str | None, age_years: float | None) -> Refusal | None:
+    """The same of what a header states, where there are no pixels yet.
+
+    Args:
+        facts: of the film.
+        part: Body Part Examined or the anatomic region, upper case, or None.
+        age_years: the patient's age, or None.
+    """
     if part and not is_knee(part) and not any(word in part.upper() for word in _LEG_PARTS):
         named = next((word.lower() for word in _OTHER_PARTS if word in part.upper()), "another part of the body")
         return Refusal.because(ReasonCode.NOT_A_KNEE, f"The object's Body Part Examined is {named}, not knee.")
     view = facts.view.upper()
     if view != "UNKNOWN" and (_NOT_FRONTAL.search(view) or not _FRONTAL.search(view)):
         return Refusal.because(ReasonCode.NOT_FRONTAL, f"The object names the view {facts.view[:32]!r}, not AP or PA.")
-    if radiograph.patient_age_years is not None and radiograph.patient_age_years < ADULT_YEARS:
+    if age_years is not None and age_years < ADULT_YEARS:
         return Refusal.because(ReasonCode.CHILD, "The patient's age in the header is below 18 years.")
     return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
@@ -28,6 +28,32 @@ from kneeoa.model.release import DEFAULT_RELEASE, FINDER, GATE, KL_NETWORK, META
 from kneeoa.model.saliency import heat_map
 from kneeoa.model.session import KneeScores, NetworkSession
 from kneeoa.model.sides import SideReading, assign_sides
+
+
+@dataclass(frozen=True, slots=True)
+class ReadFilm:
+    """A film that was read, or could not be.
+
+    Attributes:
+        source: what it was read from.
+        film: the film, or why there is none.
+        seconds: that reading took.
+    """
+
+    source: str
+    film: Radiograph | FilmError
+    seconds: float
+
+
+def read_film(source: str | Path, *, side: Side | None = None, spacing_mm: float | None = None) -> ReadFilm:
+    """Reads one file; never raises. See `KneeGrader.grade_file` for the arguments."""
+    started = time.perf_counter()
+    film: Radiograph | FilmError
+    try:
+        film = read_radiograph(source, side=side, spacing_mm=spacing_mm)
+    except FilmError as error:
+        film = error
+    return ReadFilm(str(source), film, _since(started))
 
 
 class KneeGrader:
@@ -118,20 +144,24 @@ class KneeGrader:
             spacing_mm: pixel spacing in millimetres, where the file does not say it.
             seen: called with the film and its report where the film could be read, for example to draw it.
         """
-        started = time.perf_counter()
-        try:
-            radiograph = read_radiograph(source, side=side, spacing_mm=spacing_mm)
-        except FilmError as error:
-            facts = error.facts or FilmFacts(str(source))
-            read = _since(started)
-            return self._refused(facts, error.refusal, (), Seconds(read=read, total=read))
-        read = _since(started)
-        grades = self.grade(radiograph)
-        spent = grades.seconds
-        grades = replace(grades, seconds=replace(spent, read=read, total=read + spent.total))
-        if seen is not None:
-            seen(radiograph, grades)
+        read = read_film(source, side=side, spacing_mm=spacing_mm)
+        grades = self.grade_read(read)
+        if seen is not None and isinstance(read.film, Radiograph):
+            seen(read.film, grades)
         return grades
+
+    def grade_read(self, read: ReadFilm) -> FilmGrades:
+        """Grades what `read_film` gave: the second half of `grade_file`, for whoever reads ahead.
+
+        Args:
+            read: a film, or why there is none.
+        """
+        if isinstance(read.film, FilmError):
+            facts = read.film.facts or FilmFacts(read.source)
+            return self._refused(facts, read.film.refusal, (), Seconds(read=read.seconds, total=read.seconds))
+        grades = self.grade(read.film)
+        spent = grades.seconds
+        return replace(grades, seconds=replace(spent, read=read.seconds, total=read.seconds + spent.total))
 
     def score(self, crops: npt.NDArray[np.float32]) -> KneeScores:
         """The network's raw scores.
@@ -222,7 +252,8 @@ class KneeGrader:
         kl = kl_grade(row, decision.rule)
         unusual = float(self.gate.distance(embedding)[0]) > self.release.manifest.gate.unusual
         heat = heat_map(scores.activation_maps[k], kl.grade, shown)
-        return replace(knee, kl=kl, heat_map=heat, flags=(*knee.flags, UNUSUAL) if unusual else knee.flags)
+        flags = (*knee.flags, UNUSUAL) if unusual else knee.flags
+        return replace(knee, kl=kl, heat_map=heat, embedding=embedding[0], flags=flags)
 
     def _joint_space(
         self, radiograph: Radiograph, region: KneeRegion, reading: SideReading, shown: Side

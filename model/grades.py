@@ -1,6 +1,7 @@
 """What leaves the road: the report contract's objects for one film, and nothing else.
 
-Field names are those of the JSON (`docs/report.md`); `FilmGrades.to_json` adds no fact and drops none but the heat map.
+Field names are those of the JSON (`docs/report.md`); `FilmGrades.to_json` adds no fact and drops none but heat
+map and embedding.
 """
 
 from __future__ import annotations
@@ -10,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from enum import Enum
 from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 from kneeoa.model.errors import Refusal
 from kneeoa.model.joint_grades import CompartmentGrades
@@ -85,6 +89,7 @@ class KneeGrades:
         joint_space: "medial" and "lateral", or "image_left" and "image_right" where the side is unknown; None where
             the release does not measure it, or the knee is refused.
         heat_map: (rows, columns) float32 in [0, 1] over `box`, what the grade rests on; not part of the JSON.
+        embedding: (features,) float32 of the KL network; not part of the JSON.
     """
 
     side: Side
@@ -99,6 +104,7 @@ class KneeGrades:
     kl: KLGrade | None = None
     joint_space: Mapping[str, CompartmentGrades] | None = None
     heat_map: FloatImage | None = field(default=None, compare=False, repr=False)
+    embedding: npt.NDArray[np.float32] | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +144,7 @@ class FilmGrades:
         return {name: _plain(getattr(self, name)) for name in order}
 
 
-_NOT_IN_JSON = frozenset({"heat_map"})
+_NOT_IN_JSON = frozenset({"heat_map", "embedding"})
 
 
 def _plain(value: object) -> JSON:

@@ -50,7 +50,7 @@ def main(pipe: Connection, limits: Limits) -> None:
     # workers finish their films and then ends them.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    _silence()
+    silence()
     for name in THREADS:
         os.environ[name] = "1"
     try:
@@ -59,17 +59,17 @@ def main(pipe: Connection, limits: Limits) -> None:
         pipe.send_bytes(f"{type(error).__name__}: {error}".encode())
         return
     device = grader.session.device
-    _limit_memory(limits.memory_bytes, device)
+    limit_memory(limits.memory_bytes, device)
     pipe.send_bytes(READY + device.encode())
     while True:
         try:
             raw = pipe.recv_bytes()
         except (EOFError, OSError):
             return
-        _alarm(limits.film_seconds)
+        alarm(limits.film_seconds)
         for piece in _answered(grader, raw):
             pipe.send_bytes(piece)
-        _alarm(0)
+        alarm(0)
 
 
 def _loaded(limits: Limits) -> KneeGrader:
@@ -80,15 +80,15 @@ def _loaded(limits: Limits) -> KneeGrader:
     return KneeGrader.load(limits.release, limits.device, threads=1)
 
 
-def _silence() -> None:
-    """Nothing that a native library prints, perhaps of a header, gets out."""
+def silence() -> None:
+    """Turns the three streams to nowhere: nothing that a native library prints, perhaps of a header, gets out."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     os.close(nowhere)
 
 
-def _limit_memory(memory_bytes: int, device: str) -> None:
+def limit_memory(memory_bytes: int, device: str) -> None:
     """Bounds the address space, and leaves no core file: it would hold the film.
 
     CUDA reserves more address space than the machine has memory: beside it only what is written to is bounded.
@@ -102,7 +102,7 @@ def _limit_memory(memory_bytes: int, device: str) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _alarm(seconds: float) -> None:
+def alarm(seconds: float) -> None:
     """Has the kernel end this process: it works also in native code, and when the service is no more."""
     if hasattr(signal, "setitimer"):
         signal.setitimer(signal.ITIMER_REAL, seconds)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kneeoa import __version__
+from kneeoa.cli_archive import ARCHIVE_COMMANDS, add_archive_commands
 from kneeoa.cli_serve import SERVICE_COMMANDS, add_commands
 from kneeoa.datasets.phantom_choices import (
     FilmObject,
@@ -41,6 +42,7 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 add_commands(app)
+add_archive_commands(app)
 _STORAGE, _GREY, _HEADER, _LIES = "How it is stored", "What its grey values mean", "What its header says", "How it lies"
 
 
@@ -301,6 +303,8 @@ def _fail(message: str) -> None:
 
 def _extra() -> str:
     """The extra that the command on this command line needs."""
+    if set(sys.argv[1:2]) & ARCHIVE_COMMANDS:
+        return "archive"
     return "serve" if set(sys.argv[1:2]) & {*SERVICE_COMMANDS, "grade"} else "train"
 
 

@@ -17,6 +17,7 @@ from PIL import Image
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).parents[2]))
 
+from tests.documents.archive_picture import draw_archive_report
 from tests.documents.joint_pictures import joint_montage
 from tests.documents.page_pictures import draw_page
 from tests.documents.refusal_films import FILMS, codes_of, graded
@@ -75,6 +76,7 @@ def main() -> None:
         draw_refusals(grader, Path(folder))
     with tempfile.TemporaryDirectory() as folder:
         draw_page(Path(folder), IMAGES)
+    draw_archive_report(IMAGES)
     joint_montage(load_meter(DEFAULT_RELEASE)[0]).save(IMAGES / "joint-space-phantoms.png", optimize=True)
     subprocess.run([sys.executable, str(ROOT / "tests" / "test_docs.py")], check=True)
 

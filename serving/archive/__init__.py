@@ -1,0 +1,1 @@
+"""Scores stored films by the thousand and the hundred million, restartably, into Parquet."""
