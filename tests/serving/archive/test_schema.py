@@ -15,8 +15,9 @@ PAGE = Path(__file__).parents[3] / "docs" / "archive.md"
 
 def with_tables(page: str) -> str:
     for name, columns in (("manifest", MANIFEST_COLUMNS), ("part", PART_COLUMNS)):
-        table = f"<!-- {name} -->\n\n{markdown_table(columns)}"
-        page = re.sub(rf"<!-- {name} -->\n(\n(\|.*\n)+)?", lambda _, table=table: table, page)
+        before, _, after = page.partition(f"<!-- {name} -->\n")
+        after = re.sub(r"\A\n(\|.*\n)+", "", after)
+        page = f"{before}<!-- {name} -->\n\n{markdown_table(columns)}{after}"
     return page
 
 
