@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shutil
 import tarfile
@@ -195,6 +194,7 @@ def test_a_dicomdir_lists_its_files(films: list[Path], tmp_path: Path) -> None:
     film.PatientID, film.StudyID, film.SeriesNumber, film.InstanceNumber = "1", "1", 1, 1
     written.add(film)
     written.write(tmp_path / "medium")
+    written._stage["t"].cleanup()  # its own folder, which it leaves to the collector
     rows = looked_at(tmp_path / "out", tmp_path / "medium" / "DICOMDIR")
     assert ends(rows) == [("film", None)]
-    assert io.BytesIO(Path(rows[0].source).read_bytes()).getvalue()
+    assert Path(rows[0].source).is_file()
