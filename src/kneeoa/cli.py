@@ -41,6 +41,7 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 add_commands(app)
+DATA_HELP = "Folder in the published layout, a CSV or Parquet table, or a YAML file that names a cohort."
 _STORAGE, _GREY, _HEADER, _LIES = "How it is stored", "What its grey values mean", "What its header says", "How it lies"
 
 
@@ -239,7 +240,7 @@ def export(
 @app.command()
 def evaluate(
     release: Annotated[str, typer.Argument(help="Name or folder of a release.")],
-    data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for report, metrics, predictions and pictures; some show films.")],
     split: Annotated[str, typer.Option(help="Which part judges.")] = "val",
     joint_space: Annotated[
@@ -281,15 +282,14 @@ def outline(
 
 @datasets_app.command()
 def check(
-    data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Report leaks across splits, duplicates (also mirrored), unreadable and constant images."""
     from kneeoa.datasets.checks import check_dataset
-    from kneeoa.datasets.grade_folders import read_grade_folders
-    from kneeoa.datasets.table import read_table
+    from kneeoa.training.graded_sets import read_set
 
-    found = check_dataset(read_grade_folders(data) if data.is_dir() else read_table(data))
+    found = check_dataset(read_set(data, subject_required=True).knees)
     typer.echo(json.dumps(found.to_json(), indent=1) if as_json else "\n".join(found.lines()))
     raise typer.Exit(0 if found.ok else 1)
 
