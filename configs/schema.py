@@ -41,6 +41,8 @@ class DataConfig(_Section):
     widths: tuple[Path, ...] = ()
     projects: tuple[str, ...] = Field(default=(), description="reading projects of the OAI to keep; all where empty")
     train_split: str = "train"
+    folds: int = Field(default=0, ge=0, le=50, description="of a cross-validation by subject; 0 trains once")
+    fold: int | None = Field(default=None, ge=0, description="which of them judges; None trains each in turn")
     accept: tuple[Accepted, ...] = Field(default=(), description="findings of the leak check that are known and meant")
     accept_reason: str = Field(default="", description="why; needed where something is accepted")
     attribution: AttributionConfig | None = None
@@ -52,6 +54,8 @@ class DataConfig(_Section):
             raise ValueError(f"data.format={self.format} needs data.readings, the cohort's text files")
         if self.format not in {"oai", "most"} and (self.readings or self.widths or self.projects):
             raise ValueError("data.readings, data.widths and data.projects are for data.format=oai or most")
+        if self.folds == 1 or (self.fold is not None and self.fold >= self.folds):
+            raise ValueError("data.folds is 0 or at least 2, and data.fold one of 0 ... data.folds - 1")
         if self.accept and not self.accept_reason.strip():
             raise ValueError("data.accept needs data.accept_reason: it is recorded with every checkpoint and release")
         return self

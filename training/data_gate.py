@@ -1,8 +1,9 @@
 """Nothing is learnt from a set that leaks: `datasets check` runs before training, and its errors stop it.
 
-Beyond `datasets check`, the training split is looked at as what it becomes, the knees that are learnt from and those
-`held`: a copy that stands in both would choose the checkpoint that remembers it. Findings that are known and meant can
-be accepted by kind, with a reason; both go into `data-check.json`, the checkpoint's configuration and the release.
+Beyond `datasets check`, the training split is looked at as what it becomes, the knees that are learnt from, those
+`held`, and those of the fold that judges: a copy that stands in two would reward the network that remembers it.
+Findings that are known and meant can be accepted by kind, with a reason; both go into `data-check.json`, the
+checkpoint's configuration and the release.
 """
 
 from __future__ import annotations
@@ -16,13 +17,13 @@ from pathlib import Path
 from kneeoa.configs.schema import DataConfig
 from kneeoa.datasets.checks import DatasetReport, Finding, Severity, check_dataset
 from kneeoa.datasets.grade_folders import KneeImage
-from kneeoa.datasets.splits import is_held
+from kneeoa.datasets.splits import fold_of, is_held
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.grades import JSON
 from kneeoa.training.graded_sets import read_configured
 
 RECORD = "data-check.json"
-FIT, HELD = "fit", "held"
+FIT, HELD, FOLD = "fit", "held", "fold"
 _NAMED = 3
 
 
@@ -84,7 +85,7 @@ def gate_data(data: DataConfig, out: Path) -> DataVerdict:
         DatasetError: see `graded_sets.read_configured`.
     """
     found = read_configured(data)
-    knees = [_as_used(knee, data.train_split) for knee in found.knees]
+    knees = [_as_used(knee, data) for knee in found.knees]
     report = check_dataset(knees)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     accepted = tuple(finding for finding in errors if finding.kind.value in data.accept)
@@ -104,7 +105,9 @@ def data_digest(knees: Sequence[KneeImage]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _as_used(knee: KneeImage, train_split: str) -> KneeImage:
-    if knee.split != train_split:
+def _as_used(knee: KneeImage, data: DataConfig) -> KneeImage:
+    if knee.split != data.train_split:
         return knee
+    if data.folds and data.fold is not None and fold_of(knee.subject, data.folds) == data.fold:
+        return replace(knee, split=FOLD)
     return replace(knee, split=HELD if is_held(knee.subject) else FIT)

@@ -94,7 +94,7 @@ class Judgement:
     def to_json(self) -> dict[str, JSON]:
         """The content of `metrics.json`: strict JSON, what is not defined is null."""
         knees = self.predictions.knees
-        found: dict[str, JSON] = {"knees": len(knees), **_plain(self.metrics), "ece_floor": self.ece_floor}
+        found: dict[str, JSON] = {"knees": len(knees), **plain_metrics(self.metrics), "ece_floor": self.ece_floor}
         found |= {
             "subjects": count_subjects(knees),
             "knees_without_subject": sum(not knee.subject for knee in knees),
@@ -123,10 +123,10 @@ class Judgement:
             "gate": {
                 "accepted": self.gate.accepted,
                 "refused": self.gate.refused,
-                "metrics_on_accepted": _plain(self.gate.metrics),
+                "metrics_on_accepted": plain_metrics(self.gate.metrics),
             },
             "subgroups": {
-                kind: {part.name: {"knees": part.knees, **_plain(part.metrics)} for part in self._of(kind)}
+                kind: {part.name: {"knees": part.knees, **plain_metrics(part.metrics)} for part in self._of(kind)}
                 for kind in dict.fromkeys(("side", "grade", *(part.kind for part in self.subgroups)))
             },
         }
@@ -196,7 +196,8 @@ def _metrics_of(found: Predictions, weights: Weights, mask: npt.NDArray[np.bool_
     return intervals(found.probabilities[mask], found.truth[mask], found.grades[mask], weights[:, mask])
 
 
-def _plain(metrics: Metrics) -> dict[str, JSON]:
+def plain_metrics(metrics: Metrics) -> dict[str, JSON]:
+    """Figures with their bounds as strict JSON; what is not defined is null."""
     return {
         name: {"value": _finite(i["value"]), "low": _finite(i["low"]), "high": _finite(i["high"])}
         for name, i in metrics.items()

@@ -13,7 +13,7 @@ from torch.utils.data import Sampler
 from kneeoa.configs.schema import DataConfig, TrainConfig
 from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.datasets.knee_pixels import read_knee
-from kneeoa.datasets.splits import split_held, subject_overlap
+from kneeoa.datasets.splits import fold_of, split_held, subject_overlap
 from kneeoa.model.crop import canonical, cut_square, whole_film_square
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.radiograph import FloatImage, Side
@@ -26,11 +26,33 @@ Key = tuple[int, int]
 
 
 def read_knees(data: DataConfig) -> list[KneeImage]:
-    """The training knees that a configuration names.
+    """The training knees that a configuration names; less those of the fold that judges, where there are folds.
 
     Raises:
         DatasetError: see `graded_sets.read_configured`.
     """
+    return [knee for knee in _of_train_split(data) if not is_judging(data, knee)]
+
+
+def read_fold(data: DataConfig) -> list[KneeImage]:
+    """The knees of the fold that judges, none of which `read_knees` has.
+
+    Raises:
+        DatasetError: there are none, or see `read_knees`.
+    """
+    knees = [knee for knee in _of_train_split(data) if is_judging(data, knee)]
+    if not knees:
+        msg = f"Fold {data.fold} of {data.folds} has no knee: there are too few subjects. Take fewer folds."
+        raise DatasetError(msg)
+    return knees
+
+
+def is_judging(data: DataConfig, knee: KneeImage) -> bool:
+    """Whether a knee of the training split belongs to the fold that judges."""
+    return data.folds > 0 and data.fold is not None and fold_of(knee.subject, data.folds) == data.fold
+
+
+def _of_train_split(data: DataConfig) -> list[KneeImage]:
     split = data.train_split
     return [knee for knee in read_configured(data, split).knees if knee.split == split]
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kneeoa import __version__
+from kneeoa.cli_research import DATA_HELP, add_research_commands
 from kneeoa.cli_serve import SERVICE_COMMANDS, add_commands
 from kneeoa.datasets.phantom_choices import (
     FilmObject,
@@ -41,7 +42,7 @@ app = typer.Typer(
 datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 add_commands(app)
-DATA_HELP = "Folder in the published layout, a CSV or Parquet table, or a YAML file that names a cohort."
+add_research_commands(app)
 _STORAGE, _GREY, _HEADER, _LIES = "How it is stored", "What its grey values mean", "What its header says", "How it lies"
 
 
@@ -217,11 +218,16 @@ def train(
     config: Annotated[Path, typer.Argument(help="A YAML file such as configs/kl.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as data.root=DIR.")] = None,
 ) -> None:
-    """Train a KL network; started again with the same `out`, it goes on where it was stopped."""
+    """Train a KL network, once or by folds; started again with the same `out`, it goes on where it was stopped."""
     from kneeoa.configs.schema import load_config
+    from kneeoa.training.cross_validate import cross_validate
     from kneeoa.training.train import train as run
 
-    progress = run(load_config(config, overrides or ()))
+    resolved = load_config(config, overrides or ())
+    if resolved.data.folds and resolved.data.fold is None:
+        typer.echo(json.dumps(cross_validate(resolved).to_json(), indent=1, allow_nan=False))
+        return
+    progress = run(resolved)
     typer.echo(f"best score on held: {progress.best:.4f} after {len(progress.history)} epochs")
 
 
