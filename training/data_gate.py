@@ -55,12 +55,14 @@ class DataVerdict:
         report: counts and findings, the training split told apart into fit and held.
         accepted: errors that the configuration accepts.
         reason: why.
+        note: what reading the set left out, or empty.
     """
 
     digest: str
     report: DatasetReport
     accepted: tuple[Finding, ...]
     reason: str
+    note: str = ""
 
     def to_json(self) -> dict[str, JSON]:
         """The content of `data-check.json`."""
@@ -69,6 +71,7 @@ class DataVerdict:
             "accepted": sorted({finding.kind.value for finding in self.accepted}),
             "accepted_findings": len(self.accepted),
             "accept_reason": self.reason,
+            "note": self.note,
             **self.report.to_json(),
         }
 
@@ -89,7 +92,7 @@ def gate_data(data: DataConfig, out: Path) -> DataVerdict:
     report = check_dataset(knees)
     errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
     accepted = tuple(finding for finding in errors if finding.kind.value in data.accept)
-    verdict = DataVerdict(data_digest(knees), report, accepted, data.accept_reason if accepted else "")
+    verdict = DataVerdict(data_digest(knees), report, accepted, data.accept_reason if accepted else "", found.note)
     out.mkdir(parents=True, exist_ok=True)
     text = json.dumps(verdict.to_json(), indent=1, ensure_ascii=False)
     (out / RECORD).write_text(text + "\n", encoding="utf-8")

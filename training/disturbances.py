@@ -65,7 +65,7 @@ def _jpeg(pixels: FloatImage, strength: float, _seed: int) -> FloatImage:
     buffer = io.BytesIO()
     _levels(pixels).save(buffer, format="JPEG", quality=round(strength))
     with Image.open(buffer) as picture:
-        return np.asarray(picture, dtype=np.float32) / 255
+        return np.asarray(np.asarray(picture) / 255, dtype=np.float32)
 
 
 def _rotation(pixels: FloatImage, strength: float, _seed: int) -> FloatImage:

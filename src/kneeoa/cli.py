@@ -295,7 +295,10 @@ def check(
     from kneeoa.datasets.checks import check_dataset
     from kneeoa.training.graded_sets import read_set
 
-    found = check_dataset(read_set(data, subject_required=True).knees)
+    graded = read_set(data, subject_required=True)
+    if graded.note:
+        typer.echo(graded.note, err=True)
+    found = check_dataset(graded.knees)
     typer.echo(json.dumps(found.to_json(), indent=1) if as_json else "\n".join(found.lines()))
     raise typer.Exit(0 if found.ok else 1)
 

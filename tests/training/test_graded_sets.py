@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from tests.datasets.cohort_files import films, oai_readings
+from typer.testing import CliRunner
 
+from kneeoa.cli import app
 from kneeoa.configs.schema import load_config, load_data_config
 from kneeoa.datasets.splits import is_held
 from kneeoa.model.errors import ConfigError
@@ -16,6 +19,7 @@ from kneeoa.training.evaluate_data import read_judged
 from kneeoa.training.graded_sets import read_set
 from kneeoa.training.loaders import fit_and_held, train_loader
 from kneeoa.training.losses import SoftOrdinalLoss
+from kneeoa.training.release import recorded_settings
 
 HELD = next(str(i) for i in range(9000000, 9001000) if is_held(str(i)))
 FIT = next(str(i) for i in range(9000000, 9001000) if not is_held(str(i)))
@@ -70,6 +74,18 @@ def test_readers_who_agree_give_the_loss_of_their_grade_and_readers_who_differ_p
     split = torch.tensor([[0, 0.5, 0, 0.5, 0]])
     between, one = torch.tensor([[0.0, 4, 0, 4, 0]]), torch.tensor([[0.0, 8, 0, 0, 0]])
     assert loss(between, split) < loss(one, split)
+
+
+def test_a_release_records_the_names_of_a_cohorts_files_and_no_path_of_a_machine(cohort: Path, tmp_path: Path) -> None:
+    text = json.dumps(recorded_settings(load_config(cohort, [f"out={tmp_path}/run"])))
+    assert "kxr_sq_bu00.txt" in text
+    assert str(tmp_path) not in text
+
+
+def test_checking_a_cohort_says_what_was_left_out(cohort: Path) -> None:
+    done = CliRunner().invoke(app, ["datasets", "check", str(cohort), "--json"])
+    assert "1 have none and are left out" in done.stderr
+    assert json.loads(done.stdout)["splits"]["val"]["knees"] == 1
 
 
 @pytest.mark.parametrize(
