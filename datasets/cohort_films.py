@@ -138,7 +138,7 @@ def _film(row: Row, folder: Path, where: str) -> tuple[KneeImage, str]:
     if barcode and len(barcode) != BARCODE_DIGITS:
         raise CohortError(
             CohortMistake.SHORT_BARCODE,
-            f"{where}: barcode {barcode} has {len(barcode)} digits and not {BARCODE_DIGITS}. A spreadsheet takes "
+            f"{where}: the barcode has {len(barcode)} digits and not {BARCODE_DIGITS}. A spreadsheet takes "
             "leading zeros away: keep the column as text.",
         )
     return KneeImage(image, subject, side, 0, split, facts), barcode
