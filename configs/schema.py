@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from kneeoa.model.errors import ConfigError
 
@@ -24,14 +24,41 @@ class AttributionConfig(_Section):
     note: str = ""
 
 
-class DataConfig(_Section):
-    """Where the graded knees are. `root` is a folder of splits for `folders`, a CSV or Parquet file for `table`."""
+Accepted = Literal["leak", "exact_duplicate", "near_duplicate", "unreadable", "constant"]
+"""Findings of `datasets.checks` that forbid training unless they are accepted by name."""
 
-    format: Literal["folders", "table"] = "folders"
+
+class DataConfig(_Section):
+    """Where the graded knees are.
+
+    `root` is a folder of splits for `folders`, a CSV or Parquet file for `table`, and for `oai` and `most` the table of
+    pictures that `datasets.cohort_films` describes; their readings are in `readings`, widths in `widths`.
+    """
+
+    format: Literal["folders", "table", "oai", "most"] = "folders"
     root: Path
+    readings: tuple[Path, ...] = ()
+    widths: tuple[Path, ...] = ()
+    projects: tuple[str, ...] = Field(default=(), description="reading projects of the OAI to keep; all where empty")
     train_split: str = "train"
+    folds: int = Field(default=0, ge=0, le=50, description="of a cross-validation by subject; 0 trains once")
+    fold: int | None = Field(default=None, ge=0, description="which of them judges; None trains each in turn")
+    accept: tuple[Accepted, ...] = Field(default=(), description="findings of the leak check that are known and meant")
+    accept_reason: str = Field(default="", description="why; needed where something is accepted")
     attribution: AttributionConfig | None = None
     workers: int = Field(default=1, ge=0, le=64, description="loader processes beside the trainer")
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.format in {"oai", "most"} and not self.readings:
+            raise ValueError(f"data.format={self.format} needs data.readings, the cohort's text files")
+        if self.format not in {"oai", "most"} and (self.readings or self.widths or self.projects):
+            raise ValueError("data.readings, data.widths and data.projects are for data.format=oai or most")
+        if self.folds == 1 or (self.fold is not None and self.fold >= self.folds):
+            raise ValueError("data.folds is 0 or at least 2, and data.fold one of 0 ... data.folds - 1")
+        if self.accept and not self.accept_reason.strip():
+            raise ValueError("data.accept needs data.accept_reason: it is recorded with every checkpoint and release")
+        return self
 
 
 class NetworkConfig(_Section):
@@ -48,8 +75,12 @@ class NetworkConfig(_Section):
 
 
 class LossConfig(_Section):
-    """Ordinal target: `neighbour` is what a neighbouring grade gets; `expected_weight` pulls the expected grade."""
+    """Ordinal target: `neighbour` is what a neighbouring grade gets; `expected_weight` pulls the expected grade.
 
+    `target` is the one grade of a knee, or the shares of its readers; where the data name no readers both are the same.
+    """
+
+    target: Literal["grade", "readers"] = "grade"
     neighbour: float = Field(default=0.15, ge=0, lt=1)
     expected_weight: float = Field(default=0.1, ge=0)
 
@@ -105,24 +136,48 @@ def load_config(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     Raises:
         ConfigError: the file is missing or not YAML, a key is unknown, or a value is out of range; the key is named.
     """
-    import yaml
-
-    try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        msg = f"{path} cannot be read as YAML: {error}"
-        raise ConfigError(msg) from error
-    if not isinstance(tree, dict):
-        msg = f"{path} must hold a mapping of keys, such as `epochs: 12`."
-        raise ConfigError(msg)
+    tree = _mapping(path)
     for override in overrides:
         _apply(tree, override)
     try:
         return TrainConfig.model_validate(tree)
     except ValidationError as error:
-        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        msg = f"{path} is not a valid configuration: {problems}"
+        raise _invalid(path, error) from error
+
+
+def load_data_config(path: Path) -> DataConfig:
+    """Reads where graded knees are: a YAML file that is a training configuration, or holds its section `data` alone.
+
+    Args:
+        path: the YAML file. Paths in it are relative to where the command is run, as in training.
+
+    Raises:
+        ConfigError: see `load_config`.
+    """
+    tree = _mapping(path)
+    try:
+        return DataConfig.model_validate(tree.get("data", tree))
+    except ValidationError as error:
+        raise _invalid(path, error) from error
+
+
+def _mapping(path: Path) -> dict[str, object]:
+    import yaml
+
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        msg = f"{path} cannot be read as YAML: {error}"
         raise ConfigError(msg) from error
+    if not isinstance(tree, dict):
+        msg = f"{path} must hold a mapping of keys, such as `epochs: 12`."
+        raise ConfigError(msg)
+    return tree
+
+
+def _invalid(path: Path, error: ValidationError) -> ConfigError:
+    problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+    return ConfigError(f"{path} is not a valid configuration: {problems}")
 
 
 def _apply(tree: dict[str, object], override: str) -> None:

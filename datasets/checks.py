@@ -12,10 +12,10 @@ import numpy as np
 
 from kneeoa.datasets.fingerprints import Fingerprint, fingerprint, near_pairs
 from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
+from kneeoa.datasets.knee_pixels import read_knee
 from kneeoa.datasets.table import read_table
 from kneeoa.model.errors import DatasetError, FilmError
 from kneeoa.model.grades import JSON, KL_GRADES
-from kneeoa.model.picture import read_grey
 
 SHOWN = 20
 """Findings of one kind that `lines` spells out; `to_json` has all."""
@@ -188,7 +188,7 @@ def _leaks(knees: Sequence[KneeImage], names: Sequence[str]) -> Iterator[Finding
 
 def _read(knee: KneeImage, name: str) -> tuple[Fingerprint | None, Finding | None]:
     try:
-        found = fingerprint(read_grey(knee.path))
+        found = fingerprint(read_knee(knee))
     except FilmError as error:
         message = f"{name} cannot be read ({error.refusal.code}): {error.refusal.message}"
         return None, Finding(FindingKind.UNREADABLE, Severity.ERROR, message, (name,))

@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from kneeoa.datasets.readings import NO_FACTS, Feature, KneeFacts, of_feature, shares
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.radiograph import Side
 
@@ -27,8 +28,9 @@ class KneeImage:
         path: the picture.
         subject: cohort identifier; both knees of a person share it. Empty where the set does not tell subjects apart.
         side: `Side.LEFT` or `Side.RIGHT`.
-        kl: Kellgren-Lawrence grade, 0-4.
+        kl: Kellgren-Lawrence grade, 0-4; of several readers, the lower median of their grades.
         split: "train", "val", "test" or whatever the set calls its parts.
+        facts: what else the set tells; nothing where it is only graded.
     """
 
     path: Path
@@ -36,6 +38,13 @@ class KneeImage:
     side: Side
     kl: int
     split: str
+    facts: KneeFacts = NO_FACTS
+
+    @property
+    def kl_shares(self) -> tuple[float, ...]:
+        """(5,) share of the readers for each KL grade; all of it on `kl` where the set tells of no readers."""
+        given = [reading.grade for reading in of_feature(self.facts.readings, Feature.KL)]
+        return shares(given or [self.kl], Feature.KL.highest)
 
 
 def read_grade_folders(root: Path, splits: tuple[str, ...] | None = None) -> list[KneeImage]:

@@ -40,6 +40,27 @@ def is_held(subject: str) -> bool:
     return hashlib.sha256(subject.encode()).digest()[0] % 10 == 0
 
 
+def fold_of(subject: str, folds: int) -> int:
+    """The fold of a cross-validation that a subject judges in, by `sha256("fold " + subject)`.
+
+    Another hash than that of `held`, so that every fold has its share of both.
+
+    Args:
+        subject: cohort identifier, non-empty.
+        folds: at least 2.
+
+    Returns:
+        0 ... folds - 1, the same on every machine.
+
+    Raises:
+        DatasetError: the subject is empty.
+    """
+    if not subject:
+        msg = "A training knee has no subject: without subjects folds would leak. Add a subject column."
+        raise DatasetError(msg)
+    return int.from_bytes(hashlib.sha256(f"fold {subject}".encode()).digest()[:8]) % folds
+
+
 def split_held(knees: Iterable[K]) -> tuple[list[K], list[K]]:
     """Cuts training knees into (fit, held), keeping their order; subjects are disjoint by construction."""
     fit: list[K] = []

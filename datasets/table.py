@@ -2,28 +2,37 @@
 
 Data sheet. One row a picture; header names in any case and order: `image` (path, relative to the table's folder),
 `subject` (both knees of a person, and all their visits, share it; a set that only judges may leave it out), `side` (R
-or L), `kl` (0-4) and, if wanted, `split` (train, val or test; train where it is empty or absent). Other columns are
-ignored.
+or L), `kl` (0-4) and, if wanted, `split` (train, val or test; train where it is empty or absent). Also, if wanted:
+
+- `reader`: who read it. A picture may then have a row a reader; all readings are kept, and `kl` is their lower median.
+- `visit`: as the set names it.
+- `jsn_medial`, `jsn_lateral`, `osteophytes_femur_medial` and its like, `sclerosis_femur_medial` and its like: 0-3.
+- `mjsw_mm`: minimum joint space width in millimetres.
+- `box_row`, `box_column`, `box_height`, `box_width`: the knee's place on a picture that shows both, in its pixels.
+- `sex`, `age` (years), `site`, `manufacturer`, `view`, `cohort`: `kneeoa evaluate` has a table for each.
+
+An empty cell is no reading, never a zero. Other columns are ignored.
 """
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.readings import Feature, consensus, of_feature
+from kneeoa.datasets.table_columns import OPTIONAL_COLUMNS, facts_of
+from kneeoa.datasets.table_rows import Row, read_rows
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.grades import KL_GRADES
 from kneeoa.model.radiograph import Side
 
 REQUIRED_COLUMNS = ("image", "subject", "side", "kl")
 SPLITS = ("train", "val", "test")
-PARQUET_SUFFIXES = (".parquet", ".pq")
 _SIDES = MappingProxyType({"r": Side.RIGHT, "right": Side.RIGHT, "l": Side.LEFT, "left": Side.LEFT})
-_Row = Mapping[str, str]
-"""Column name in lower case -> cell, stripped; empty where there is none."""
+_Key = tuple[Path, Side | None]
+"""One knee of the table; the side tells the two knees of one picture apart where boxes do."""
 
 
 def read_table(path: Path, *, subject_required: bool = True) -> list[KneeImage]:
@@ -35,113 +44,85 @@ def read_table(path: Path, *, subject_required: bool = True) -> list[KneeImage]:
             `KneeImage.subject` is empty there.
 
     Returns:
-        One record a row. Pictures are looked for, but not opened here.
+        One record a picture, or a knee of it where boxes tell them apart. Pictures are looked for, but not opened here.
 
     Raises:
         DatasetError: the table cannot be read, has no rows or lacks a column, or a row has an unknown side or split, a
-            KL grade that is none of 0 to 4, no subject, no such picture, or a picture that an earlier row has.
+            KL grade that is none of 0 to 4, no subject, no such picture, a cell that is not of its column, or a picture
+            that an earlier row of the same reader has.
     """
-    if not path.is_file():
-        raise DatasetError(f"There is no table {path}. Give a CSV or Parquet file, or a folder of splits.")
     required = tuple(name for name in REQUIRED_COLUMNS if subject_required or name != "subject")
-    parquet = path.suffix.lower() in PARQUET_SUFFIXES
-    rows = _parquet_rows(path, required) if parquet else _csv_rows(path, required)
-    seen: dict[Path, str] = {}
-    knees = []
-    for place, row in rows:
-        knee = _knee(row, path.parent, f"{path.name}, {place}")
+    found: dict[_Key, tuple[str, KneeImage]] = {}
+    for place, row in read_rows(path, required, (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS)):
+        where = f"{path.name}, {place}"
+        knee = _knee(row, path.parent, where)
         if subject_required and not knee.subject:
             raise DatasetError(
-                f"{path.name}, {place}: the row has no subject. Without subjects a split cannot be kept free of leaks."
+                f"{where}: the row has no subject. Without subjects a split cannot be kept free of leaks."
             )
-        earlier = seen.setdefault(knee.path.resolve(), place)
-        if earlier != place:
-            raise DatasetError(f"{path.name}, {place}: {row['image']} stands in {earlier} already. Keep one.")
-        knees.append(knee)
-    if not knees:
+        key = (knee.path.resolve(), knee.side if knee.facts.box else None)
+        earlier = found.get(key)
+        found[key] = (place, knee) if earlier is None else (earlier[0], _joined(earlier, knee, row, where))
+    if not found:
         raise DatasetError(f"{path.name} has no rows. Write one a picture below the header.")
-    return knees
+    return [knee for _, knee in found.values()]
 
 
-def _csv_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, _Row]]:
-    try:
-        # utf-8-sig: Excel begins its CSV files with a byte order mark.
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            columns = _columns(next(reader, []), path.name, required)
-            for cells in reader:
-                if not any(cell.strip() for cell in cells):
-                    continue
-                place = f"line {reader.line_num}"
-                if len(cells) != len(columns):
-                    raise DatasetError(
-                        f"{path.name}, {place} has {len(cells)} cells under {len(columns)} headings. "
-                        'Put values that contain a comma in "quotes".'
-                    )
-                yield place, {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-    except UnicodeDecodeError:
-        raise DatasetError(f"{path.name} is not UTF-8. Save it as CSV UTF-8.") from None
-    except csv.Error as error:
-        raise DatasetError(f"{path.name} is not valid CSV: {error}. Save it as CSV with commas.") from None
-    except OSError as error:
-        raise DatasetError(f"{path.name} cannot be read: {error.strerror}. Check its permissions.") from None
-
-
-def _parquet_rows(path: Path, required: tuple[str, ...]) -> Iterator[tuple[str, _Row]]:
-    try:
-        # The runtime has no pyarrow: 100 MB that only training needs.
-        import pyarrow as pa
-        from pyarrow import parquet
-    except ImportError:
+def _joined(earlier: tuple[str, KneeImage], knee: KneeImage, row: Row, where: str) -> KneeImage:
+    """Adds a further reader's row to a knee."""
+    place, known = earlier
+    readers = {reading.reader for reading in of_feature(known.facts.readings, Feature.KL)}
+    reader = row.get("reader", "")
+    if not reader or not readers or reader in readers:
         raise DatasetError(
-            f"{path.name} needs pyarrow, which is not installed: pip install 'kneeoa[train]', or save the table as CSV."
-        ) from None
-    try:
-        # ParquetFile, not read_table: the latter would take folders named `kl=2` above the file for columns.
-        table = parquet.ParquetFile(path).read()
-    except (pa.ArrowException, OSError):
-        raise DatasetError(f"{path.name} is not a Parquet file that can be read. Write it again, or as CSV.") from None
-    columns = _columns([str(name) for name in table.column_names], path.name, required)
-    for number, cells in enumerate(zip(*(column.to_pylist() for column in table.columns), strict=True), start=1):
-        yield f"row {number}", {name: _text(cell) for name, cell in zip(columns, cells, strict=True)}
-
-
-def _columns(header: list[str], name: str, required: tuple[str, ...]) -> list[str]:
-    columns = [column.strip().lower() for column in header]
-    missing = [column for column in required if column not in columns]
-    if missing:
-        raise DatasetError(
-            f"{name} has no column {', '.join(missing)} (found: {', '.join(columns) or 'none'}). The header names "
-            f"{', '.join(required)} and, if wanted, split, with commas between."
+            f"{where}: {row['image']} stands in {place} already. Keep one, or name a different reader in each row."
         )
-    twice = sorted({column for column in (*REQUIRED_COLUMNS, "split") if columns.count(column) > 1})
-    if twice:
-        raise DatasetError(f"{name} has two columns named {', '.join(twice)}. Keep one.")
-    return columns
+    facts = known.facts
+    plain = replace(knee, kl=known.kl, facts=replace(knee.facts, readings=facts.readings, widths=facts.widths))
+    if plain != known:
+        raise DatasetError(
+            f"{where}: {row['image']} has another subject, side, split, visit, box or part of the set than in {place}. "
+            "Rows of one picture differ in their readings alone."
+        )
+    readings = (*facts.readings, *knee.facts.readings)
+    kl = consensus(reading.grade for reading in of_feature(readings, Feature.KL))
+    widths = (*facts.widths, *(width for width in knee.facts.widths if width not in facts.widths))
+    return replace(known, kl=kl, facts=replace(facts, readings=readings, widths=widths))
 
 
-def _text(cell: object) -> str:
-    """A Parquet cell as it would stand in CSV; whole floats, which missing values make of integers, lose their `.0`."""
-    if cell is None or cell != cell:  # noqa: PLR0124 - only NaN differs from itself
-        return ""
-    if isinstance(cell, float) and cell.is_integer():
-        return str(int(cell))
-    return str(cell).strip()
+def _knee(row: Row, folder: Path, place: str) -> KneeImage:
+    image = picture_of(row, folder, place)
+    split = row.get("split", "").lower() or SPLITS[0]
+    if split not in SPLITS:
+        raise DatasetError(f"{place}: split {row['split']!r} is unknown. Write one of {', '.join(SPLITS)}.")
+    side, kl = side_of(row, place), _kl(row["kl"], place)
+    return KneeImage(image, row.get("subject", ""), side, kl, split, facts_of(row, kl, place))
 
 
-def _knee(row: _Row, folder: Path, place: str) -> KneeImage:
+def picture_of(row: Row, folder: Path, place: str) -> Path:
+    """The picture that a row names.
+
+    Raises:
+        DatasetError: it names none, or there is no such file.
+    """
     if not row["image"]:
         raise DatasetError(f"{place}: the row names no image. Give its path, relative to {folder}.")
     image = folder / row["image"]
     if not image.is_file():
         raise DatasetError(f"{place}: there is no file {row['image']} in {folder}. Paths are relative to the table.")
+    return image
+
+
+def side_of(row: Row, place: str) -> Side:
+    """The patient's side that a row names.
+
+    Raises:
+        DatasetError: it is neither.
+    """
     side = _SIDES.get(row["side"].lower())
     if side is None:
         raise DatasetError(f"{place}: side {row['side']!r} is unknown. Write R or L, the patient's side.")
-    split = row.get("split", "").lower() or SPLITS[0]
-    if split not in SPLITS:
-        raise DatasetError(f"{place}: split {row['split']!r} is unknown. Write one of {', '.join(SPLITS)}.")
-    return KneeImage(path=image, subject=row.get("subject", ""), side=side, kl=_kl(row["kl"], place), split=split)
+    return side
 
 
 def _kl(text: str, place: str) -> int:

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
+from kneeoa.datasets.grade_folders import KneeImage
 from kneeoa.datasets.splits import subject_overlap
-from kneeoa.datasets.table import read_table
 from kneeoa.model.errors import DatasetError
 from kneeoa.model.release import Manifest
+from kneeoa.training.graded_sets import read_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class JudgedSet:
 
     Attributes:
         name: name of the folder or table; not its path.
-        layout: "folders" or "table".
+        layout: "folders", "table", "oai" or "most".
         split: the part that judges.
         knees: its knees, at least one.
         note: what a reader should know of how the part was chosen, or empty.
@@ -48,25 +48,24 @@ class TrainingOverlap:
 
 
 def read_judged(data: Path, split: str) -> JudgedSet:
-    """Graded knees to judge on: a folder in the published layout, or a CSV or Parquet table.
+    """Graded knees to judge on: a folder in the published layout, a CSV or Parquet table, or a YAML file of a cohort.
 
     A table whose rows all are in one part, as one without a column `split` is, is judged whole.
 
     Raises:
         DatasetError: the data are missing or not in either layout, or hold no knee of this split.
     """
-    name = data.resolve().name
-    if data.is_dir():
-        return JudgedSet(name, "folders", split, tuple(read_grade_folders(data, (split,))))
-    every = read_table(data, subject_required=False)
-    knees = tuple(knee for knee in every if knee.split == split)
+    every = read_set(data, split)
+    knees = tuple(knee for knee in every.knees if knee.split == split)
     if knees:
-        return JudgedSet(name, "table", split, knees)
-    parts = sorted({knee.split for knee in every})
+        return JudgedSet(every.name, every.layout, split, knees, every.note)
+    parts = sorted({knee.split for knee in every.knees})
     if len(parts) > 1:
-        raise DatasetError(f"{name} has no row in the split {split!r} (found: {', '.join(parts)}). Name one: --split.")
+        raise DatasetError(
+            f"{every.name} has no row in the split {split!r} (found: {', '.join(parts)}). Name one: --split."
+        )
     note = f"The table has no row in the split {split!r}: all of its rows, which are {parts[0]!r}, were judged."
-    return JudgedSet(name, "table", parts[0], tuple(every), note)
+    return JudgedSet(every.name, every.layout, parts[0], every.knees, f"{note} {every.note}".strip())
 
 
 def bootstrap_units(knees: Sequence[KneeImage]) -> str:
@@ -111,14 +110,13 @@ def training_overlap(manifest: Manifest, data: Path, judged: JudgedSet) -> Train
 
 
 def _shared_with(data: Path, split: str, judged: JudgedSet) -> int | None:
-    if judged.layout == "table":
-        learnt = [knee for knee in read_table(data, subject_required=False) if knee.split == split]
-    else:
-        try:
-            learnt = read_grade_folders(data, (split,))
-        except DatasetError:
-            # A training split that is not there, or not whole, is no reason not to judge.
-            return None
+    try:
+        learnt = [knee for knee in read_set(data, split).knees if knee.split == split]
+    except DatasetError:
+        if judged.layout != "folders":
+            raise
+        # A training split that is not there, or not whole, is no reason not to judge.
+        return None
     if not count_subjects(learnt) or not all(knee.subject for knee in judged.knees):
         return None
     return len(subject_overlap(learnt, judged.knees))

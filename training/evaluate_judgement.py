@@ -21,6 +21,9 @@ Metrics = Mapping[str, Interval]
 SIDE_METRICS = ("accuracy", "balanced_accuracy", "quadratic_weighted_kappa", "mae", "auc_oa")
 GRADE_METRICS = ("accuracy", "within_one_grade", "mae", "bias")
 """Of knees of one grade; kappa, AUC and balanced accuracy need several."""
+NOT_TOLD = "not told"
+MOST_PARTS = 12
+"""Of one column, the largest ones: a column of sites may have hundreds."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,10 +31,10 @@ class Subgroup:
     """A part of the judged knees.
 
     Attributes:
-        kind: "side" or "grade".
-        name: "R", "L", or "0" ... "4".
+        kind: "side", "grade", or a column of the table such as "sex".
+        name: "R", "L", or "0" ... "4", or what the column says; "not told" for knees of which it says nothing.
         knees: how many.
-        metrics: `SIDE_METRICS` or `GRADE_METRICS`.
+        metrics: `GRADE_METRICS` by grade, else `SIDE_METRICS`.
     """
 
     kind: str
@@ -68,7 +71,7 @@ class Judgement:
         draws: bootstrap draws behind every interval.
         metrics: every metric on all readable knees.
         ece_floor: the calibration error that chance alone would show.
-        subgroups: by side and by grade; empty parts are left out.
+        subgroups: by side, by grade, and by the columns that the set has; empty parts are left out.
         gate: what the gate would have done.
     """
 
@@ -91,7 +94,7 @@ class Judgement:
     def to_json(self) -> dict[str, JSON]:
         """The content of `metrics.json`: strict JSON, what is not defined is null."""
         knees = self.predictions.knees
-        found: dict[str, JSON] = {"knees": len(knees), **_plain(self.metrics), "ece_floor": self.ece_floor}
+        found: dict[str, JSON] = {"knees": len(knees), **plain_metrics(self.metrics), "ece_floor": self.ece_floor}
         found |= {
             "subjects": count_subjects(knees),
             "knees_without_subject": sum(not knee.subject for knee in knees),
@@ -120,11 +123,11 @@ class Judgement:
             "gate": {
                 "accepted": self.gate.accepted,
                 "refused": self.gate.refused,
-                "metrics_on_accepted": _plain(self.gate.metrics),
+                "metrics_on_accepted": plain_metrics(self.gate.metrics),
             },
             "subgroups": {
-                kind: {part.name: {"knees": part.knees, **_plain(part.metrics)} for part in self._of(kind)}
-                for kind in ("side", "grade")
+                kind: {part.name: {"knees": part.knees, **plain_metrics(part.metrics)} for part in self._of(kind)}
+                for kind in dict.fromkeys(("side", "grade", *(part.kind for part in self.subgroups)))
             },
         }
         return found
@@ -134,7 +137,7 @@ class Judgement:
 
 
 def subgroups(found: Predictions, weights: Weights) -> tuple[Subgroup, ...]:
-    """The judged knees by side and by true grade, each part with the draws of the whole.
+    """The judged knees by side, true grade, and column of the set, each part with the draws of the whole.
 
     Args:
         found: predictions.
@@ -143,6 +146,7 @@ def subgroups(found: Predictions, weights: Weights) -> tuple[Subgroup, ...]:
     parts: list[tuple[str, str, tuple[str, ...], list[bool]]]
     parts = [("side", side.value, SIDE_METRICS, [knee.side is side for knee in found.knees]) for side in Side]
     parts += [("grade", str(kl), GRADE_METRICS, [knee.kl == kl for knee in found.knees]) for kl in KL_GRADES]
+    parts += _by_column(found)
     made = []
     for kind, name, wanted, members in parts:
         mask = np.array(members, dtype=bool)
@@ -150,6 +154,17 @@ def subgroups(found: Predictions, weights: Weights) -> tuple[Subgroup, ...]:
             metrics = _metrics_of(found, weights, mask)
             made.append(Subgroup(kind, name, int(mask.sum()), {key: metrics[key] for key in wanted}))
     return tuple(made)
+
+
+def _by_column(found: Predictions) -> list[tuple[str, str, tuple[str, ...], list[bool]]]:
+    told = [{group.kind: group.name for group in knee.facts.groups} for knee in found.knees]
+    kinds = dict.fromkeys(kind for groups in told for kind in groups)
+    parts = []
+    for kind in kinds:
+        names = [groups.get(kind, NOT_TOLD) for groups in told]
+        largest = sorted(set(names), key=lambda name: (-names.count(name), name))[:MOST_PARTS]
+        parts += [(kind, name, SIDE_METRICS, [name == one for one in names]) for name in sorted(largest)]
+    return parts
 
 
 def gate_outcome(found: Predictions, weights: Weights) -> GateOutcome:
@@ -181,7 +196,8 @@ def _metrics_of(found: Predictions, weights: Weights, mask: npt.NDArray[np.bool_
     return intervals(found.probabilities[mask], found.truth[mask], found.grades[mask], weights[:, mask])
 
 
-def _plain(metrics: Metrics) -> dict[str, JSON]:
+def plain_metrics(metrics: Metrics) -> dict[str, JSON]:
+    """Figures with their bounds as strict JSON; what is not defined is null."""
     return {
         name: {"value": _finite(i["value"]), "low": _finite(i["low"]), "high": _finite(i["high"])}
         for name, i in metrics.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.knee_pixels import read_knee
 from kneeoa.model.calibrate import decide, probabilities
 from kneeoa.model.crop import network_input
 from kneeoa.model.errors import DatasetError, FilmError, ReasonCode
 from kneeoa.model.grader import KneeGrader
 from kneeoa.model.radiograph import FloatImage
-from kneeoa.training.loaders import load_square
+from kneeoa.training.loaders import square_of
 from kneeoa.training.metrics import Correct, Grades, Probabilities, named_confidence
 
 BATCH = 32
@@ -71,12 +72,17 @@ class Predictions:
         return tuple(knee.subject for knee in self.knees)
 
 
-def predict(grader: KneeGrader, knees: Sequence[KneeImage]) -> Predictions:
+Change = Callable[[FloatImage, KneeImage], FloatImage]
+"""What is done to a knee's picture before it is cropped: (rows, columns) float32 in [0, 1] to the same."""
+
+
+def predict(grader: KneeGrader, knees: Sequence[KneeImage], change: Change | None = None) -> Predictions:
     """Judges framed crops as serving would, but grades those that the gate refuses, too.
 
     Args:
         grader: the release.
         knees: graded knees; pictures that cannot be read are left out and listed.
+        change: done to every picture first; nothing where None.
 
     Raises:
         DatasetError: not one picture could be read.
@@ -88,7 +94,7 @@ def predict(grader: KneeGrader, knees: Sequence[KneeImage]) -> Predictions:
     for first in range(0, len(knees), BATCH):
         crops = []
         for knee in knees[first : first + BATCH]:
-            crop = _crop_or_reason(knee)
+            crop = _crop_or_reason(knee, change)
             if isinstance(crop, Unreadable):
                 unreadable.append(crop)
             else:
@@ -106,9 +112,10 @@ def predict(grader: KneeGrader, knees: Sequence[KneeImage]) -> Predictions:
     return Predictions(tuple(read), rows, grades, np.concatenate(accepted), tuple(unreadable))
 
 
-def _crop_or_reason(knee: KneeImage) -> FloatImage | Unreadable:
+def _crop_or_reason(knee: KneeImage, change: Change | None) -> FloatImage | Unreadable:
     try:
-        return network_input(load_square(knee))
+        pixels = read_knee(knee)
+        return network_input(square_of(pixels if change is None else change(pixels, knee), knee.side))
     except FilmError as error:
         return Unreadable(knee.path.name, error.refusal.code.value)
     except ValueError:

@@ -19,9 +19,9 @@ from kneeoa.datasets.film_geometry import Affine
 from kneeoa.datasets.film_patch import KneePatch
 from kneeoa.datasets.film_truth import PlacedKnee, placed
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.knee_pixels import read_knee
 from kneeoa.model.crop import SQUARE, Square, canonical, cut_square, whole_film_square
 from kneeoa.model.localize import KneeRegion
-from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.training.gate_films import CUT_BELOW, REFUSED
 from kneeoa.training.gate_places import (
@@ -110,7 +110,7 @@ class Sampler:
 
     def _read_patch(self, i: int) -> KneePatch:
         knee = self._knees[i]
-        pixels = read_grey(knee.path)
+        pixels = read_knee(knee)
         if pixels.shape[0] != pixels.shape[1]:
             pixels = cut_square(pixels, whole_film_square(*pixels.shape))
         return KneePatch.framed(pixels, knee.side, knee.kl)
@@ -119,7 +119,7 @@ class Sampler:
         return [self._patch(int(i)) for i in rng.integers(0, len(self._knees), count)]
 
     def _crop(self, i: int) -> FloatImage:
-        pixels = read_grey(self._knees[i].path)
+        pixels = read_knee(self._knees[i])
         return canonical(cut_square(pixels, whole_film_square(*pixels.shape)), self._knees[i].side)
 
     def _framed(self, i: int, _seed: int) -> list[Spot]:
@@ -134,7 +134,7 @@ class Sampler:
 
     def _given(self, i: int, _seed: int) -> list[Spot]:
         """A crop as a film of its own."""
-        pixels, patch = read_grey(self._knees[i].path), self._patch(i)
+        pixels, patch = read_knee(self._knees[i]), self._patch(i)
         if pixels.shape != patch.pixels.shape:
             pixels = patch.pixels
         knee = placed(patch, Affine(), (pixels.shape[0], pixels.shape[1]), None, None)

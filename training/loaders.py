@@ -11,14 +11,14 @@ from monai.transforms import Compose, MapTransform, RandomizableTransform
 from torch.utils.data import Sampler
 
 from kneeoa.configs.schema import DataConfig, TrainConfig
-from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
-from kneeoa.datasets.splits import split_held, subject_overlap
-from kneeoa.datasets.table import read_table
+from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.knee_pixels import read_knee
+from kneeoa.datasets.splits import fold_of, split_held, subject_overlap
 from kneeoa.model.crop import canonical, cut_square, whole_film_square
 from kneeoa.model.errors import DatasetError
-from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.training.augment import IMAGE, judge_transform, train_transform
+from kneeoa.training.graded_sets import read_configured
 
 LABEL = "label"
 Key = tuple[int, int]
@@ -26,14 +26,35 @@ Key = tuple[int, int]
 
 
 def read_knees(data: DataConfig) -> list[KneeImage]:
-    """The training knees that a configuration names.
+    """The training knees that a configuration names; less those of the fold that judges, where there are folds.
 
     Raises:
-        DatasetError: see `read_grade_folders` and `read_table`.
+        DatasetError: see `graded_sets.read_configured`.
     """
-    if data.format == "folders":
-        return read_grade_folders(data.root, (data.train_split,))
-    return [knee for knee in read_table(data.root) if knee.split == data.train_split]
+    return [knee for knee in _of_train_split(data) if not is_judging(data, knee)]
+
+
+def read_fold(data: DataConfig) -> list[KneeImage]:
+    """The knees of the fold that judges, none of which `read_knees` has.
+
+    Raises:
+        DatasetError: there are none, or see `read_knees`.
+    """
+    knees = [knee for knee in _of_train_split(data) if is_judging(data, knee)]
+    if not knees:
+        msg = f"Fold {data.fold} of {data.folds} has no knee: there are too few subjects. Take fewer folds."
+        raise DatasetError(msg)
+    return knees
+
+
+def is_judging(data: DataConfig, knee: KneeImage) -> bool:
+    """Whether a knee of the training split belongs to the fold that judges."""
+    return data.folds > 0 and data.fold is not None and fold_of(knee.subject, data.folds) == data.fold
+
+
+def _of_train_split(data: DataConfig) -> list[KneeImage]:
+    split = data.train_split
+    return [knee for knee in read_configured(data, split).knees if knee.split == split]
 
 
 def fit_and_held(data: DataConfig) -> tuple[list[KneeImage], list[KneeImage]]:
@@ -53,7 +74,7 @@ def fit_and_held(data: DataConfig) -> tuple[list[KneeImage], list[KneeImage]]:
 
 def load_square(knee: KneeImage) -> FloatImage:
     """A knee crop on disk as the canonical (288, 288) square, by the same functions that serving calls."""
-    return square_of(read_grey(knee.path), knee.side)
+    return square_of(read_knee(knee), knee.side)
 
 
 def square_of(pixels: FloatImage, side: Side) -> FloatImage:
@@ -85,11 +106,14 @@ class SeededCacheDataset(CacheDataset):
         knees: graded knees.
         transform: applied to the cached squares.
         seed: the run's seed.
+        readers: whether the label is the (5,) shares of the readers and not the one grade.
     """
 
-    def __init__(self, knees: Sequence[KneeImage], transform: Compose, seed: int) -> None:
+    def __init__(self, knees: Sequence[KneeImage], transform: Compose, seed: int, *, readers: bool = False) -> None:
         self.seed = seed
-        items = [{IMAGE: knee, LABEL: knee.kl} for knee in knees]
+        items = [
+            {IMAGE: knee, LABEL: np.array(knee.kl_shares, dtype=np.float32) if readers else knee.kl} for knee in knees
+        ]
         super().__init__(items, Compose([LoadSquared(), *transform.transforms]), num_workers=2, progress=False)
 
     def __getitem__(self, key: Key) -> Mapping[Hashable, object]:
@@ -144,8 +168,9 @@ class EndlessBatches(Sampler[list[Key]]):
 
 
 def train_loader(knees: Sequence[KneeImage], config: TrainConfig) -> tuple[DataLoader, EndlessBatches]:
-    """Endless shuffled, augmented batches {"image": (b, 1, 208, 288), "label": (b,)} and their sampler."""
-    dataset = SeededCacheDataset(knees, train_transform(config.augment), config.seed)
+    """Endless shuffled, augmented batches {"image": (b, 1, 208, 288), "label": (b,) or (b, 5)} and their sampler."""
+    readers = config.loss.target == "readers"
+    dataset = SeededCacheDataset(knees, train_transform(config.augment), config.seed, readers=readers)
     batches = EndlessBatches(len(knees), config.batch_size, config.seed)
     # A generator of its own: the loader must not draw from the RNG whose state the checkpoint restores.
     loader = DataLoader(

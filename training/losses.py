@@ -43,12 +43,16 @@ class SoftOrdinalLoss(nn.Module):
 
         Args:
             logits: (knees, 5).
-            labels: (knees,) integers 0-4.
+            labels: (knees,) integers 0-4, or (knees, 5) shares of the readers, rows of which sum to 1.
 
         Returns:
             () mean over the knees.
         """
         log_p = torch.log_softmax(logits.float(), dim=1)
-        cross = -(self.get_buffer("targets")[labels] * log_p).sum(dim=1)
-        expected = (log_p.exp() * self.get_buffer("grades")).sum(dim=1)
-        return (cross + self.expected_weight * (expected - labels.float()) ** 2).mean()
+        table, grades = self.get_buffer("targets"), self.get_buffer("grades")
+        shared = labels.ndim > 1
+        target = labels.float() @ table if shared else table[labels]
+        truth = labels.float() @ grades if shared else labels.float()
+        cross = -(target * log_p).sum(dim=1)
+        expected = (log_p.exp() * grades).sum(dim=1)
+        return (cross + self.expected_weight * (expected - truth) ** 2).mean()

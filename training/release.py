@@ -14,13 +14,13 @@ from scipy.optimize import minimize_scalar
 
 from kneeoa.configs.schema import TrainConfig
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.knee_pixels import read_knee
 from kneeoa.datasets.known_metal import without_metal
 from kneeoa.model.calibrate import DecisionRule, decide, probabilities
 from kneeoa.model.crop import Square, canonical, cut_square, network_input
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.export import check_agreement, export_onnx
 from kneeoa.model.network import KneeNetwork
-from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage
 from kneeoa.model.release import DEFAULT_RELEASE, Attribution, Decision
 from kneeoa.model.session import KneeScores, NetworkSession
@@ -133,7 +133,7 @@ def reframed(knee: KneeImage, zoom: float, down: float, right: float) -> FloatIm
         down: shift of the square, as a fraction of the crop's width.
         right: likewise, to the right.
     """
-    pixels = read_grey(knee.path)
+    pixels = read_knee(knee)
     rows, columns = pixels.shape
     square = Square((rows - 1) / 2 + down * columns, (columns - 1) / 2 + right * columns, columns * zoom)
     return canonical(cut_square(pixels, square), knee.side)
@@ -213,19 +213,26 @@ def _grading(network: KneeNetwork, config: TrainConfig, held: Sequence[KneeImage
         raise ReleaseError(msg)
     worst = check_agreement(network, onnx_file, inputs_of([load_square(knee) for knee in held[:AGREEMENT_CROPS]]))
     decision, metrics = _held_decision(NetworkSession(onnx_file, device="cpu"), held)
-    settings = config.model_dump(mode="json")
     source = config.data.attribution
-    # Paths are of the training machine, not of the release.
-    settings["data"]["root"], settings["out"] = Path(config.data.root).name, Path(config.out).name
-    settings["network"]["start"] = Path(config.network.start).name if config.network.start else None
     return GradingPart(
         network=onnx_file,
         decision=decision,
         metrics={HELD: {"knees": len(held), **metrics}, DISAGREEMENT: worst},
         data=(Attribution(**source.model_dump()),) if source is not None else (),
         weights=(_imagenet(config.network.backbone),) if config.network.weights == "imagenet" else (),
-        training=settings | {"averaged_runs": list(runs), "libraries": dict(_versions())},
+        training=recorded_settings(config) | {"averaged_runs": list(runs), "libraries": dict(_versions())},
     )
+
+
+def recorded_settings(config: TrainConfig) -> dict[str, object]:
+    """A configuration as `release.json` has it: files and folders by name, since paths are of the training machine."""
+    settings = config.model_dump(mode="json")
+    data, network = settings["data"], settings["network"]
+    data["root"], settings["out"] = Path(config.data.root).name, Path(config.out).name
+    data["readings"] = [file.name for file in config.data.readings]
+    data["widths"] = [file.name for file in config.data.widths]
+    network["start"] = Path(config.network.start).name if config.network.start else None
+    return settings
 
 
 def _versions() -> dict[str, str]:

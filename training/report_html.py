@@ -29,6 +29,7 @@ from kneeoa.training.report_figures import (
 from kneeoa.training.report_style import DARK, LIGHT, Drawing, save_png, svg_uri
 
 PAGE = Path(__file__).parent / "report_page.html"
+STYLE = Path(__file__).parent / "report_page.css"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,7 @@ def report_page(judgement: Judgement, figures: Sequence[ReportFigure], errors: S
     metrics, judged = judgement.metrics, judgement.judged
     accuracy = metrics["accuracy"]
     return Template(PAGE.read_text(encoding="utf-8")).substitute(
+        style=STYLE.read_text(encoding="utf-8"),
         title=escape(f"Release {judgement.release.name} judged on {judged.name}, split {judged.split}"),
         notes=text.notes(judgement),
         tiles=text.tiles(judgement),
@@ -165,7 +167,7 @@ def report_page(judgement: Judgement, figures: Sequence[ReportFigure], errors: S
         balanced=text.number(metrics["balanced_accuracy"]["value"]),
         accuracy_width=text.number(accuracy["high"] - accuracy["low"]),
         knees=f"{len(judgement.predictions.knees):,}",
-        figures="\n".join(_figure(figure) for figure in figures),
+        figures="\n".join(figure_html(figure) for figure in figures),
         subgroups=text.subgroup_tables(judgement.subgroups),
         gate_text=text.gate_text(judgement),
         gate=text.gate_table(judgement),
@@ -178,7 +180,8 @@ def report_page(judgement: Judgement, figures: Sequence[ReportFigure], errors: S
     )
 
 
-def _figure(figure: ReportFigure) -> str:
+def figure_html(figure: ReportFigure) -> str:
+    """A picture with its caption, in light and dark, that needs no other file."""
     dark, light = svg_uri(figure.drawing, DARK), svg_uri(figure.drawing, LIGHT)
     return (
         f'<figure><picture><source media="screen and (prefers-color-scheme: dark)" srcset="{dark}">'

@@ -150,9 +150,11 @@ def interval_text(judgement: Judgement) -> str:
 
 
 def subgroup_tables(parts: Sequence[Subgroup]) -> str:
-    """One table by side and one by grade."""
+    """One table by side, one by grade, and one for each column of the set."""
     tables = []
-    for kind, caption, prefix in (("side", "By side", "side "), ("grade", "By the readers' grade", "KL ")):
+    columns = dict.fromkeys(part.kind for part in parts if part.kind not in {"side", "grade"})
+    kinds = [("side", "By side", "side "), ("grade", "By the readers' grade", "KL ")]
+    for kind, caption, prefix in (*kinds, *((column, f"By {column}", "") for column in columns)):
         chosen = [part for part in parts if part.kind == kind]
         if chosen:
             rows = [(prefix + part.name, part.knees, part.metrics) for part in chosen]

@@ -40,6 +40,7 @@ from kneeoa.training.checkpoint import (
     remove_torn,
     save_atomically,
 )
+from kneeoa.training.data_gate import gate_data
 from kneeoa.training.loaders import EndlessBatches, fit_and_held, judge_loader, train_loader
 from kneeoa.training.losses import SoftOrdinalLoss
 from kneeoa.training.metrics import kl_metrics
@@ -251,18 +252,21 @@ def train(config: TrainConfig) -> Progress:
     """Trains, or goes on where an earlier run with the same `out` was stopped.
 
     Args:
-        config: the resolved configuration; `config.out` receives `config.yaml`, `last.pt`, `best.pt`, `curves.png`.
+        config: the resolved configuration; `config.out` receives `config.yaml`, `data-check.json`, `last.pt`,
+            `best.pt`, `curves.png`.
 
     Returns:
         The history of the whole run.
 
     Raises:
         ConfigError, DatasetError: the configuration or the data cannot be used; the message says what to do.
+        LeakError: the set leaks, or has pictures that cannot be learnt from; see `data_gate`.
     """
     import yaml
 
     config.out.mkdir(parents=True, exist_ok=True)
     remove_torn(config.out)
+    gate_data(config.data, config.out)
     device = choose_device(config.device)
     if config.threads:
         torch.set_num_threads(config.threads)

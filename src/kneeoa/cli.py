@@ -16,6 +16,7 @@ import typer
 
 from kneeoa import __version__
 from kneeoa.cli_archive import ARCHIVE_COMMANDS, add_archive_commands
+from kneeoa.cli_research import DATA_HELP, add_research_commands
 from kneeoa.cli_serve import SERVICE_COMMANDS, add_commands
 from kneeoa.datasets.phantom_choices import (
     FilmObject,
@@ -43,6 +44,7 @@ datasets_app = typer.Typer(help="Graded knee sets.", no_args_is_help=True)
 app.add_typer(datasets_app, name="datasets")
 add_commands(app)
 add_archive_commands(app)
+add_research_commands(app)
 _STORAGE, _GREY, _HEADER, _LIES = "How it is stored", "What its grey values mean", "What its header says", "How it lies"
 
 
@@ -218,11 +220,16 @@ def train(
     config: Annotated[Path, typer.Argument(help="A YAML file such as configs/kl.yaml.")],
     overrides: Annotated[list[str] | None, typer.Argument(help="key=value, such as data.root=DIR.")] = None,
 ) -> None:
-    """Train a KL network; started again with the same `out`, it goes on where it was stopped."""
+    """Train a KL network, once or by folds; started again with the same `out`, it goes on where it was stopped."""
     from kneeoa.configs.schema import load_config
+    from kneeoa.training.cross_validate import cross_validate
     from kneeoa.training.train import train as run
 
-    progress = run(load_config(config, overrides or ()))
+    resolved = load_config(config, overrides or ())
+    if resolved.data.folds and resolved.data.fold is None:
+        typer.echo(json.dumps(cross_validate(resolved).to_json(), indent=1, allow_nan=False))
+        return
+    progress = run(resolved)
     typer.echo(f"best score on held: {progress.best:.4f} after {len(progress.history)} epochs")
 
 
@@ -241,7 +248,7 @@ def export(
 @app.command()
 def evaluate(
     release: Annotated[str, typer.Argument(help="Name or folder of a release.")],
-    data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for report, metrics, predictions and pictures; some show films.")],
     split: Annotated[str, typer.Option(help="Which part judges.")] = "val",
     joint_space: Annotated[
@@ -283,15 +290,17 @@ def outline(
 
 @datasets_app.command()
 def check(
-    data: Annotated[Path, typer.Argument(help="Folder in the published layout, or a CSV or Parquet table.")],
+    data: Annotated[Path, typer.Argument(help=DATA_HELP)],
     as_json: Annotated[bool, typer.Option("--json", help="JSON on stdout.")] = False,
 ) -> None:
     """Report leaks across splits, duplicates (also mirrored), unreadable and constant images."""
     from kneeoa.datasets.checks import check_dataset
-    from kneeoa.datasets.grade_folders import read_grade_folders
-    from kneeoa.datasets.table import read_table
+    from kneeoa.training.graded_sets import read_set
 
-    found = check_dataset(read_grade_folders(data) if data.is_dir() else read_table(data))
+    graded = read_set(data, subject_required=True)
+    if graded.note:
+        typer.echo(graded.note, err=True)
+    found = check_dataset(graded.knees)
     typer.echo(json.dumps(found.to_json(), indent=1) if as_json else "\n".join(found.lines()))
     raise typer.Exit(0 if found.ok else 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -12,8 +13,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from kneeoa.datasets.grade_folders import KneeImage
+from kneeoa.datasets.knee_pixels import read_knee
+from kneeoa.datasets.readings import Feature, Group, KneeFacts, Reading, WidthReading
 from kneeoa.datasets.table import read_table
-from kneeoa.model.errors import DatasetError
+from kneeoa.model.errors import DatasetError, FilmError
 from kneeoa.model.radiograph import Side
 
 HEADER = "image,subject,side,kl,split"
@@ -49,7 +52,7 @@ def test_a_table_gives_one_knee_a_row_in_its_order(folder: Path) -> None:
 
 
 def test_headings_may_be_in_any_case_and_order_and_others_are_ignored(folder: Path) -> None:
-    table = written(folder, "Site , KL,Side,IMAGE,Subject", "B,2,R,crops/a.png,007", "")
+    table = written(folder, "Note , KL,Side,IMAGE,Subject", "B,2,R,crops/a.png,007", "")
     assert read_table(table) == [KneeImage(folder / "crops/a.png", "007", Side.RIGHT, 2, "train")]
 
 
@@ -102,6 +105,61 @@ def test_a_set_that_only_judges_may_tell_no_subjects(folder: Path) -> None:
     frame = pd.DataFrame({"image": ["crops/a.png"], "side": ["R"], "kl": [1]})
     frame.to_parquet(folder / "bare.parquet")
     assert read_table(folder / "bare.parquet", subject_required=False)[0].subject == ""
+
+
+def test_optional_columns_become_facts_and_an_empty_cell_is_no_reading(folder: Path) -> None:
+    table = written(
+        folder,
+        "image,subject,side,kl,visit,jsn_medial,jsn_lateral,sclerosis_tibia_medial,mjsw_mm,sex,age,site",
+        "crops/a.png,s1,R,3,24,1.5,,0,3.25,F,67,B",
+    )
+    assert read_table(table)[0].facts == KneeFacts(
+        visit="24",
+        readings=(Reading(Feature.JSN_MEDIAL, 1.5), Reading(Feature.SCLEROSIS_TIBIA_MEDIAL, 0.0)),
+        widths=(WidthReading("minimum", 3.25),),
+        groups=(Group("sex", "F"), Group("age", "60-69"), Group("site", "B")),
+    )
+
+
+def test_several_readers_of_a_picture_are_one_knee_with_all_of_their_readings(folder: Path) -> None:
+    rows = [f"crops/a.png,s1,R,{kl},{reader}" for reader, kl in (("ab", 1), ("cd", 3), ("ef", 2), ("gh", 3))]
+    (knee,) = read_table(written(folder, "image,subject,side,kl,reader", *rows))
+    assert knee.kl == 2
+    assert knee.kl_shares == (0, 0.25, 0.25, 0.5, 0)
+    assert {reading.reader for reading in knee.facts.readings} == {"ab", "cd", "ef", "gh"}
+
+
+def test_the_two_knees_of_one_picture_are_told_apart_by_their_boxes(folder: Path) -> None:
+    pixels = np.tile(np.arange(8, dtype=np.uint8) * 30, (8, 1))
+    Image.fromarray(pixels).save(folder / "both.png")
+    header = "image,subject,side,kl,box_row,box_column,box_height,box_width"
+    knees = read_table(written(folder, header, "both.png,s1,R,0,0,0,8,4", "both.png,s1,L,4,2,4,6,4"))
+    assert [(knee.side, knee.kl) for knee in knees] == [(Side.RIGHT, 0), (Side.LEFT, 4)]
+    np.testing.assert_allclose(read_knee(knees[1]) * 255, pixels[2:, 4:], atol=1e-3)
+    wide = read_table(written(folder, header, "both.png,s1,R,0,0,0,8,9"))
+    with pytest.raises(FilmError, match="leaves the picture"):
+        read_knee(wide[0])
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("reader", ("ab", "ab"), "stands in line 2 already"),
+        ("reader", ("ab", ""), "stands in line 2 already.*different reader"),
+        ("reader,visit", ("ab,0", "cd,12"), "differ in their readings alone"),
+        ("jsn_medial", ("4",), "jsn_medial '4' is no grade of its scale"),
+        ("osteophytes_femur_medial", ("-1",), "an empty cell is not a zero"),
+        ("mjsw_mm", ("36",), "no joint space in millimetres"),
+        ("age", ("old",), "no age in years"),
+        ("box_row,box_column,box_height,box_width", ("1,,3,4",), "Give all four"),
+    ],
+)
+def test_a_mistake_in_an_optional_column_is_named(
+    folder: Path, header: str, rows: tuple[str, ...], message: str
+) -> None:
+    table = written(folder, f"image,subject,side,kl,{header}", *(f"crops/a.png,s1,R,2,{row}" for row in rows))
+    with pytest.raises(DatasetError, match=message):
+        read_table(table)
 
 
 @pytest.mark.parametrize(

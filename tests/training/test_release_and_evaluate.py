@@ -65,7 +65,8 @@ def release(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_run_leaves_its_configuration_checkpoints_and_curves(run: Path) -> None:
-    assert {"config.yaml", "last.pt", "best.pt", "curves.png", "tensorboard"} == {p.name for p in run.iterdir()}
+    names = {"config.yaml", "data-check.json", "last.pt", "best.pt", "curves.png", "tensorboard"}
+    assert names == {p.name for p in run.iterdir()}
     assert any((run / "tensorboard").iterdir())
     assert load_config(run / "config.yaml").epochs == 1
 
