@@ -227,7 +227,7 @@ def main() -> None:
     parser.add_argument("--held-labels", type=Path, help="from `python -m kneeoa.training.joint_labels`")
     parser.add_argument("--exclude-subjects", type=Path, help="text file, one subject a line; no fit without it")
     parser.add_argument(
-        "--joint-space-of", help="a joint-space part to add as it is, such as joint-space-3; nothing is fitted"
+        "--joint-space-of", help="a joint-space part to add as it is, such as joint-space-4; nothing is fitted"
     )
     parser.add_argument("--refer-anew", action="store_true", help="with --joint-space-of: fit the widths of KL 0 again")
     parser.add_argument("--name", required=True)
