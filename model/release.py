@@ -18,7 +18,7 @@ from kneeoa.model.joint_head import JSN_NETWORK
 from kneeoa.model.joint_release import PLACE_NETWORK, TRACE_NETWORK, JointSpaceSettings
 
 RELEASES = Path(__file__).parent / "releases"
-DEFAULT_RELEASE = "kneeoa-5"
+DEFAULT_RELEASE = "kneeoa-6"
 MANIFEST = "release.json"
 KL_NETWORK = "kl.onnx"
 GATE = "gate.npz"

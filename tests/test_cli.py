@@ -89,7 +89,7 @@ def test_a_film_of_both_knees_is_one_row_a_knee_and_a_reason_stands_below_them(t
         (("grade", "x.dcm", "--device", "abacus"), "abacus"),
         (("train", "nowhere.yaml"), "nowhere.yaml"),
         (("export", "nowhere", "--name", "x"), "nowhere"),
-        (("evaluate", "kneeoa-5", "nowhere", "--out", "o"), "nowhere"),
+        (("evaluate", "kneeoa-6", "nowhere", "--out", "o"), "nowhere"),
         (("datasets", "check", "nowhere"), "nowhere"),
         (("nonsense",), "nonsense"),
     ],

@@ -66,7 +66,7 @@ def ignored(path: str, line: str) -> bool:
 def test_gitignore_spares_the_five_folders() -> None:
     lines = [line for line in (ROOT / ".gitignore").read_text().split("\n") if line and not line.startswith("#")]
     kept = [f"{folder}/{file}" for folder in FOLDERS for file in ("module.py", "deep/module.py", "settings.yaml")]
-    kept += [f"model/releases/kneeoa-5/{file}" for file in ("kl.onnx", "gate.npz", "finder.onnx", "release.json")]
+    kept += [f"model/releases/kneeoa-6/{file}" for file in ("kl.onnx", "gate.npz", "finder.onnx", "release.json")]
     assert not [(path, line) for path in kept for line in lines if ignored(path, line)]
     assert any(ignored("model/__pycache__/x.pyc", line) for line in lines)
 
@@ -156,5 +156,5 @@ def test_documented_report_has_the_shape_of_a_report() -> None:
     example = json.loads(document.split("```json\n")[1].split("```")[0])
     kl = KLGrade(2, (0.1, 0.2, 0.4, 0.2, 0.1), 2.0, 0.7)
     knee = KneeGrades(Side.RIGHT, SideSource.TAG, box=Box(0.0, 0.0, 2.0, 2.0), kl=kl)
-    report = FilmGrades(FilmFacts("film.dcm"), ReleaseFacts("kneeoa-5", "0", "0.1.0"), knees=(knee,)).to_json()
+    report = FilmGrades(FilmFacts("film.dcm"), ReleaseFacts("kneeoa-6", "0", "0.1.0"), knees=(knee,)).to_json()
     assert shape(example) == shape(report)

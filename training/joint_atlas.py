@@ -78,6 +78,11 @@ def joint_knees(data: Path, excluded: frozenset[str], seed: int = 0) -> list[Kne
     return [chosen[i] for i in rng.permutation(len(chosen))]
 
 
+def taught_subjects(data: Path, excluded: frozenset[str]) -> frozenset[str]:
+    """Subjects of `joint_knees` that networks learn from: all but those of `held`."""
+    return frozenset(knee.subject for knee in split_held(joint_knees(data, excluded))[0])
+
+
 def template_edges() -> tuple[torch.Tensor, torch.Tensor]:
     """Two (EDGE_COLUMNS, 2) float32 (x, y): the template's femoral and tibial edges at even places along x."""
     statistics = knee_statistics()

@@ -7,7 +7,8 @@
         --exclude-subjects FILE --name NAME --out DIR
 
 What is fitted here: the calibration of the quality, on traced knees of `held` and on phantoms that did not teach; the
-widths of KL 0 and the cuts of the grades, on all other training knees of KL 0. The excluded subjects have no part.
+widths of KL 0 and the cuts of the grades, on training knees of KL 0 of subjects that taught neither network: on knees
+that it learnt from, a network errs less, and their narrow tail is too short. The excluded subjects have no part.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from sklearn.linear_model import LogisticRegression
 
 from kneeoa.datasets.grade_folders import KneeImage, read_grade_folders
 from kneeoa.datasets.phantom import make_phantom
-from kneeoa.datasets.splits import split_held
 from kneeoa.model.errors import ReleaseError
 from kneeoa.model.joint_band import Floats, column_x, row_down
 from kneeoa.model.joint_narrowing import CompartmentReference, narrowing_percent
@@ -33,7 +33,7 @@ from kneeoa.model.picture import read_grey
 from kneeoa.model.radiograph import FloatImage, Side
 from kneeoa.training.export_joint import export_joint, load_joint_network
 from kneeoa.training.fit_phantom import read_subjects
-from kneeoa.training.joint_atlas import list_sha256
+from kneeoa.training.joint_atlas import list_sha256, taught_subjects
 from kneeoa.training.joint_labels import STRONG, JointLabels, read_labels
 from kneeoa.training.joint_phantoms import random_spec, true_minima_mm
 from kneeoa.training.joint_tracer import COLUMNS
@@ -132,16 +132,20 @@ def judge_phantoms(meter: JointSpaceMeter, count: int) -> Judged:
     return Judged(np.array(logits), np.array(errors))
 
 
+def reference_knees(data: Path, excluded: frozenset[str]) -> list[KneeImage]:
+    """Training knees of KL 0 of subjects that taught neither network, `held` among them, without the excluded ones."""
+    barred = excluded | taught_subjects(data, excluded)
+    return [knee for knee in read_grade_folders(data, ("train",)) if knee.kl == 0 and knee.subject not in barred]
+
+
 def kl0_widths(meter: JointSpaceMeter, data: Path, excluded: frozenset[str]) -> tuple[Floats, int]:
-    """(knees, 2) minimum widths of fitting knees of KL 0 in % of the plateau, and how many could not be measured."""
-    fit, _ = split_held(read_grade_folders(data, ("train",)))
+    """(knees, 2) minimum widths of `reference_knees` in % of the plateau, and how many could not be measured."""
     rows, missing = [], 0
-    for knee in fit:
-        if knee.kl == 0 and knee.subject not in excluded:
-            parts = meter.measure(read_crop(knee), knee.side).compartments
-            widths = [parts[name].minimum_percent for name in NAMES]
-            missing += None in widths
-            rows += [widths] if None not in widths else []
+    for knee in reference_knees(data, excluded):
+        parts = meter.measure(read_crop(knee), knee.side).compartments
+        widths = [parts[name].minimum_percent for name in NAMES]
+        missing += None in widths
+        rows += [widths] if None not in widths else []
     return np.array(rows, dtype=np.float64), missing
 
 
@@ -151,11 +155,14 @@ def fit_settings(
     """Everything that a release says of the joint space, and what was seen while fitting it.
 
     Raises:
-        ReleaseError: the labels were made with another list of excluded subjects.
+        ReleaseError: the labels were made with another list of excluded subjects, or of other knees than now.
     """
     listed = list_sha256(excluded)
     if labels.excluded_sha256 != listed:
         raise ReleaseError("The labels left out other subjects than this list names: make them anew.")
+    taught = {str(name) for name in labels.names[~labels.held]}
+    if any(knee.path.name in taught for knee in reference_knees(data, excluded)):
+        raise ReleaseError("The labels have knees that are the reference of KL 0: make atlas and labels anew.")
     meter = JointSpaceMeter(*networks, QualityScale(0.0, 0.0, 0.0), threads=1)
     held, drawn = judge_held(meter, data, labels), judge_phantoms(meter, _PHANTOMS)
     both = Judged(np.concatenate([held.logits, drawn.logits]), np.concatenate([held.error, drawn.error]))
@@ -220,7 +227,7 @@ def main() -> None:
     parser.add_argument("--held-labels", type=Path, help="from `python -m kneeoa.training.joint_labels`")
     parser.add_argument("--exclude-subjects", type=Path, help="text file, one subject a line; no fit without it")
     parser.add_argument(
-        "--joint-space-of", help="a joint-space part to add as it is, such as joint-space-3; nothing is fitted"
+        "--joint-space-of", help="a joint-space part to add as it is, such as joint-space-4; nothing is fitted"
     )
     parser.add_argument("--refer-anew", action="store_true", help="with --joint-space-of: fit the widths of KL 0 again")
     parser.add_argument("--name", required=True)

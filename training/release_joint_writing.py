@@ -72,7 +72,7 @@ def read_part(source: str) -> tuple[JointSpacePart, tuple[bytes, bytes]]:
     """A joint-space part and its networks, placing and tracing.
 
     Args:
-        source: name of a shipped part such as `joint-space-3`, or the folder of one.
+        source: name of a shipped part such as `joint-space-4`, or the folder of one.
 
     Raises:
         ReleaseError: `source` is no joint-space part.
@@ -82,7 +82,7 @@ def read_part(source: str) -> tuple[JointSpacePart, tuple[bytes, bytes]]:
         part = JointSpacePart.model_validate_json((folder / PART).read_bytes())
         return part, ((folder / PLACE_NETWORK).read_bytes(), (folder / TRACE_NETWORK).read_bytes())
     except (OSError, ValidationError) as error:
-        raise ReleaseError(f"{source} holds no joint-space part. Give joint-space-3, or the folder of one.") from error
+        raise ReleaseError(f"{source} holds no joint-space part. Give joint-space-4, or the folder of one.") from error
 
 
 def take_over(base: str | Path, source: str, target: Path) -> Path:
@@ -90,7 +90,7 @@ def take_over(base: str | Path, source: str, target: Path) -> Path:
 
     Args:
         base: the release to add to.
-        source: name of a shipped part such as `joint-space-3`, or the folder of one.
+        source: name of a shipped part such as `joint-space-4`, or the folder of one.
         target: from `release_parts.release_target`.
 
     Raises:

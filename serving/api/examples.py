@@ -39,7 +39,7 @@ REPORT: JsonValue = {
         "view": "PA",
         "view_source": "tag",
     },
-    "release": {"name": "kneeoa-5", "sha256": "0123456789abcdef", "software": "0.1.0"},
+    "release": {"name": "kneeoa-6", "sha256": "0123456789abcdef", "software": "0.1.0"},
     "refusal": None,
     "flags": [],
     "knees": [_KNEE],

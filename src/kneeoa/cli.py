@@ -77,7 +77,7 @@ def grade(
     codes: Annotated[Path | None, typer.Option(help="YAML file of a site's own codes for these three.")] = None,
     side: Annotated[Side | None, typer.Option(help="The patient's side, where the file does not say it.")] = None,
     spacing_mm: Annotated[float | None, typer.Option(min=0.001, max=5.0, help="Pixel spacing, likewise.")] = None,
-    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-5",
+    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-6",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
 ) -> None:
     """Grade films: a table, or JSON, one result a film; what cannot be graded says why."""
@@ -273,7 +273,7 @@ def outline(
     crops: Annotated[Path, typer.Argument(help="Folder of knee crops named <subject><L or R>.")],
     out: Annotated[Path, typer.Option(help="Folder for one JSON file of curves a crop; no pixels.")],
     author: Annotated[str, typer.Option(help="Who draws; written into every file.")] = "",
-    release: Annotated[str, typer.Option(help="Release whose network proposes the curves.")] = "kneeoa-5",
+    release: Annotated[str, typer.Option(help="Release whose network proposes the curves.")] = "kneeoa-6",
     port: Annotated[int, typer.Option(min=0, max=65535, help="On the loopback address; 0 takes a free one.")] = 8765,
 ) -> None:
     """Open a page on this machine alone for drawing and correcting the edges of joint spaces."""

@@ -29,7 +29,7 @@ def score(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of the run: manifest, parts, progress.")],
-    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-5",
+    release: Annotated[str, typer.Option(help="Name of a shipped release, or a release's folder.")] = "kneeoa-6",
     processes: Annotated[int, typer.Option(min=0, help="Processes, one core each; 0 is one a core.")] = 0,
     shards: Annotated[str | None, typer.Option(help="A-B: only these shards; the first is 0.")] = None,
     shard_films: Annotated[int, typer.Option(min=1, help="Films of a shard.")] = 1000,

@@ -24,7 +24,7 @@ DEPLOY = ROOT / "deploy"
 def metrics() -> set[str]:
     """Every metric of a service that has done nothing yet, by name."""
     page = (
-        Metrics(ReleaseFacts("kneeoa-5", "0", "0.1.0"))
+        Metrics(ReleaseFacts("kneeoa-6", "0", "0.1.0"))
         .page(QueueState(0, 0.0, 0), PoolState(1, 1, 0, 0, "cpu"))
         .decode()
     )
@@ -58,7 +58,7 @@ def test_settings_that_the_files_name_are_settings(monkeypatch: pytest.MonkeyPat
     told = {"KNEEOA_HOST": "0.0.0.0", "KNEEOA_DATABASE_URL": "postgresql://u:p@h:1/d"}  # noqa: S104 - read, not bound
     told |= {"KNEEOA_SECURITY__TRUSTED_HOSTS": '["kneeoa.example.org"]', "KNEEOA_SECURITY__REQUIRE_LOGIN": "true"}
     told |= {"KNEEOA_WORKERS__COUNT": "4", "KNEEOA_RETENTION_DAYS": "30", "KNEEOA_STOP_SECONDS": "30"}
-    told |= {"KNEEOA_DATA": "/data", "KNEEOA_RELEASE": "kneeoa-5"}
+    told |= {"KNEEOA_DATA": "/data", "KNEEOA_RELEASE": "kneeoa-6"}
     assert named <= set(told), named - set(told)
     for name in named:
         monkeypatch.setenv(name, told[name])

@@ -26,7 +26,7 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     shipped = load_release()
     if shipped.manifest.joint_space is not None:
         return shipped
-    return load_release(take_over(DEFAULT_RELEASE, "joint-space-3", tmp_path_factory.mktemp("release") / "joint"))
+    return load_release(take_over(DEFAULT_RELEASE, "joint-space-4", tmp_path_factory.mktemp("release") / "joint"))
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from kneeoa.training.evaluate_bootstrap import intervals, subject_weights
 from kneeoa.training.evaluate_data import JudgedSet, TrainingOverlap
 from kneeoa.training.evaluate_predictions import Predictions
 
-RELEASE = "kneeoa-5"
+RELEASE = "kneeoa-6"
 
 
 def graded(count: int, right: float, seed: int) -> Predictions:

@@ -24,7 +24,7 @@ from kneeoa.training.evaluate_data import bootstrap_units, read_judged, training
 from kneeoa.training.evaluate_judgement import worst_errors
 from kneeoa.training.evaluate_predictions import Predictions
 
-RELEASE = "kneeoa-5"
+RELEASE = "kneeoa-6"
 ODD_NAME = "a <b> & 'c'.png"
 PICTURES = ("confusion", "roc", "reliability", "reliability-oa", "risk-coverage", "worst-errors")
 

@@ -21,7 +21,7 @@ from kneeoa.training.release_joint_writing import take_over
 def release(tmp_path_factory: pytest.TempPathFactory) -> str:
     if load_release().manifest.joint_space is not None:
         return DEFAULT_RELEASE
-    return str(take_over(DEFAULT_RELEASE, "joint-space-3", tmp_path_factory.mktemp("release") / "joint"))
+    return str(take_over(DEFAULT_RELEASE, "joint-space-4", tmp_path_factory.mktemp("release") / "joint"))
 
 
 def test_masks_and_curves_of_phantoms_agree_with_what_is_measured(release: str, tmp_path: Path) -> None:

@@ -13,13 +13,14 @@ from PIL import Image
 
 from kneeoa.datasets.grade_folders import read_grade_folders
 from kneeoa.datasets.phantom import PhantomSpec, make_phantom
+from kneeoa.datasets.splits import is_held
 from kneeoa.model.errors import DatasetError, ReleaseError
 from kneeoa.model.joint_band import BAND_COLUMNS, BAND_ROWS, PLACE_PX, cut_band
 from kneeoa.model.radiograph import Side
 from kneeoa.training.checkpoint import LAST
 from kneeoa.training.evaluate_joint_space import edges_of_mask, icc_2_1
 from kneeoa.training.export_joint import export_joint
-from kneeoa.training.joint_atlas import SIZE, joint_knees, list_sha256
+from kneeoa.training.joint_atlas import PER_GRADE, SIZE, joint_knees, list_sha256, taught_subjects
 from kneeoa.training.joint_labels import STRONG
 from kneeoa.training.joint_networks import PlaceNetwork, TraceNetwork, expected_places
 from kneeoa.training.joint_outlines import read_outline
@@ -32,7 +33,7 @@ from kneeoa.training.joint_phantoms import (
 )
 from kneeoa.training.joint_samples import narrowed_band, place_sample, relevelled, touching, trace_sample, with_rim
 from kneeoa.training.joint_tracer import COLUMNS, trace
-from kneeoa.training.release_joint_space import Judged, fit_quality, kl0_reference
+from kneeoa.training.release_joint_space import Judged, fit_quality, kl0_reference, reference_knees
 from kneeoa.training.train_joint import Teachers, teaching_phantoms, train_joint
 
 
@@ -144,6 +145,22 @@ def test_excluded_subjects_and_val_teach_nothing(tmp_path: Path) -> None:
     subjects = {knee.subject for knee in joint_knees(tmp_path, excluded)}
     assert subjects == {knee.subject for knee in read_grade_folders(tmp_path, ("train",))} - excluded
     assert list_sha256(excluded) == list_sha256(frozenset(sorted(excluded, reverse=True)))
+
+
+def test_healthy_knees_that_taught_a_network_are_no_reference(tmp_path: Path) -> None:
+    folder = tmp_path / "train" / "0"
+    folder.mkdir(parents=True)
+    Image.fromarray(np.full((8, 8), 100, np.uint8)).save(folder / "0000000R.png")
+    for subject in range(1000):
+        for side in "RL":
+            (folder / f"{subject:07d}{side}.png").write_bytes((folder / "0000000R.png").read_bytes())
+    excluded = frozenset({"0000003", "0000004"})
+    taught = taught_subjects(tmp_path, excluded)
+    reference = {knee.subject for knee in reference_knees(tmp_path, excluded)}
+    # As many knees of KL 0 teach as were asked for; both knees of their subjects are left out.
+    assert len({knee.path.name for knee in joint_knees(tmp_path, excluded) if knee.subject in taught}) == PER_GRADE[0]
+    assert reference == {knee.subject for knee in read_grade_folders(tmp_path, ("train",))} - taught - excluded
+    assert {is_held(subject) for subject in reference} == {True, False}
 
 
 def test_cuts_are_thirds_of_what_lies_above_healthy_knees() -> None:

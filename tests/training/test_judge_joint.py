@@ -28,7 +28,7 @@ def settings() -> JointSpaceSettings:
 
 
 def test_a_few_phantoms_are_measured_well() -> None:
-    said = judge_phantoms(load_meter("kneeoa-5")[0], 5)
+    said = judge_phantoms(load_meter("kneeoa-6")[0], 5)
     assert said["unmeasured"] == 0
     assert abs(number(said["bias_mm"])) < 0.25
     assert number(said["mean_absolute_error_mm"]) < 0.4
@@ -36,7 +36,7 @@ def test_a_few_phantoms_are_measured_well() -> None:
 
 @pytest.mark.soak
 def test_five_hundred_phantoms_keep_the_bar() -> None:
-    said = judge_phantoms(load_meter("kneeoa-5")[0], 500)
+    said = judge_phantoms(load_meter("kneeoa-6")[0], 500)
     assert said["unmeasured"] == 0
     assert abs(number(said["bias_mm"])) <= 0.1
     assert number(said["mean_absolute_error_mm"]) <= 0.25

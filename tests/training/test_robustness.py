@@ -53,7 +53,7 @@ def test_disturbances_are_what_their_names_say() -> None:
 
 
 def test_curves_begin_at_the_plain_figures_and_are_written_with_their_intervals(tiny_set: Path, tmp_path: Path) -> None:
-    grader = KneeGrader.load("kneeoa-5")
+    grader = KneeGrader.load("kneeoa-6")
     knees = read_judged(tiny_set, "val").knees
     chosen = [BY_NAME["inversion"], BY_NAME["noise"]]
     points = robustness_curves(grader, knees, chosen, draws=20)

@@ -151,7 +151,7 @@ class MadeArchive:
             "modality": np.full(count, "DX"),
             "view": np.full(count, "PA"),
             "view_source": np.full(count, "tag"),
-            "release_name": np.full(count, "kneeoa-5"),
+            "release_name": np.full(count, "kneeoa-6"),
             "release_sha256": np.full(count, SHA256),
             "release_software": np.full(count, "0.1.0"),
             "refusal_code": [

@@ -39,7 +39,7 @@ def knee(row: float, column: float, width: float, angle: float = 0.0, **other: o
     return replace(graded, **other)  # type: ignore[arg-type]  # one field or another
 
 
-def report(size: tuple[int, int], *knees: KneeGrades, name: str = "kneeoa-5") -> FilmGrades:
+def report(size: tuple[int, int], *knees: KneeGrades, name: str = "kneeoa-6") -> FilmGrades:
     release = ReleaseFacts(name, "0" * 64, "0.1.0")
     refusal = None if knees else NO
     return FilmGrades(FilmFacts("film", rows=size[0], columns=size[1]), release, refusal, FILM_FLAGS, knees)
