@@ -19,7 +19,7 @@ from sqlalchemy import delete
 from kneeoa.serving.pipeline.destinations import REFUSED, Commitment, DeliveryError, Destination, Rules, Visit
 from kneeoa.serving.pipeline.outbox import Outbox, described
 from kneeoa.serving.settings import QueueSettings
-from kneeoa.serving.store.database import Database
+from kneeoa.serving.store.database import Database, StoreError
 from kneeoa.serving.store.deliveries import (
     Consignment,
     asked_of,
@@ -271,9 +271,17 @@ class Courier:
                 trip.trouble[row.object_uid] = NOT_FOUND
 
     def _note(self, row: Delivery, *, further: bool) -> None:
-        """Written at once: a crash must not send again what has arrived."""
-        with self._database.write() as session:
-            note_delivery(session, row, time.time(), further=further)
+        """Written at once, and again where the database is busy: else what has arrived would be sent again."""
+        for attempt in range(self._settings.step_attempts):
+            try:
+                with self._database.write() as session:
+                    note_delivery(session, row, time.time(), further=further)
+            except StoreError:
+                if attempt == self._settings.step_attempts - 1:
+                    raise
+                time.sleep(self._settings.backoff_seconds)
+            else:
+                return
 
     def _settled(self, trip: _Trip) -> float | None:
         """Counts what failed, and begins the next turn unless somebody else has, or nothing is left to do."""
