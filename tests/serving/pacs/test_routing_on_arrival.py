@@ -79,8 +79,8 @@ def test_results_go_where_the_rule_says_also_when_they_are_made_again(tmp_path: 
     settings = Settings(data=tmp_path / "data", pacs=pacs)
     a, b = Place("dicom:A"), Place("dicom:B")
     with KneeService(settings, ScriptedGrading("a"), (a, b)) as service:
-        urgent = service.receive(first, sender="upload").film_id
-        usual = service.receive(second, sender="upload").film_id
+        urgent = str(service.receive(first, sender="upload").film_id)
+        usual = str(service.receive(second, sender="upload").film_id)
         settle(service)
         assert (len(a.brought), len(b.brought)) == (2, 1)
         with service.database.read() as session:
