@@ -50,12 +50,11 @@ class ArchiveNode:
         for uid in STORED_CLASSES:
             self.ae.add_supported_context(uid, scp_role=True, scu_role=True)
             self.ae.add_requested_context(uid)
-        handlers = [
-            (evt.EVT_C_FIND, self._find),
-            (evt.EVT_C_GET, self._get),
-            (evt.EVT_C_MOVE, self._move),
-        ]
-        server = self.ae.start_server((LOOPBACK, 0), block=False, evt_handlers=handlers)
+        server = self.ae.start_server(
+            (LOOPBACK, 0),
+            block=False,
+            evt_handlers=[(evt.EVT_C_FIND, self._find), (evt.EVT_C_GET, self._get), (evt.EVT_C_MOVE, self._move)],
+        )
         assert server is not None
         self.port = int(server.server_address[1])
 
