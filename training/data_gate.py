@@ -68,7 +68,7 @@ class DataVerdict:
         """The content of `data-check.json`."""
         return {
             "digest": self.digest,
-            "accepted": sorted({finding.kind.value for finding in self.accepted}),
+            "accepted": [*sorted({finding.kind.value for finding in self.accepted})],
             "accepted_findings": len(self.accepted),
             "accept_reason": self.reason,
             "note": self.note,

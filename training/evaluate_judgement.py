@@ -159,7 +159,7 @@ def subgroups(found: Predictions, weights: Weights) -> tuple[Subgroup, ...]:
 def _by_column(found: Predictions) -> list[tuple[str, str, tuple[str, ...], list[bool]]]:
     told = [{group.kind: group.name for group in knee.facts.groups} for knee in found.knees]
     kinds = dict.fromkeys(kind for groups in told for kind in groups)
-    parts = []
+    parts: list[tuple[str, str, tuple[str, ...], list[bool]]] = []
     for kind in kinds:
         names = [groups.get(kind, NOT_TOLD) for groups in told]
         largest = sorted(set(names), key=lambda name: (-names.count(name), name))[:MOST_PARTS]

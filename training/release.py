@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import JsonValue
 from scipy.optimize import minimize_scalar
 
 from kneeoa.configs.schema import TrainConfig
@@ -224,7 +225,7 @@ def _grading(network: KneeNetwork, config: TrainConfig, held: Sequence[KneeImage
     )
 
 
-def recorded_settings(config: TrainConfig) -> dict[str, object]:
+def recorded_settings(config: TrainConfig) -> dict[str, JsonValue]:
     """A configuration as `release.json` has it: files and folders by name, since paths are of the training machine."""
     settings = config.model_dump(mode="json")
     data, network = settings["data"], settings["network"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from io import BytesIO
 
 from kneeoa.serving.pacs.archive import Archive
 from kneeoa.serving.pacs.pull import Puller, PullWatch
@@ -65,7 +65,7 @@ class _Noting:
     def __init__(self, service: KneeService, known: KnownInstances) -> None:
         self._service, self._known = service, known
 
-    def __call__(self, source: BinaryIO, *, sender: str) -> Receipt:
+    def __call__(self, source: BytesIO, *, sender: str) -> Receipt:
         receipt = self._service.receive(source, sender=sender)
         if receipt.state is ReceiptState.IGNORED and receipt.sop_instance_uid is not None:
             self._known.pass_over(receipt.sop_instance_uid, receipt.reason or receipt.state)

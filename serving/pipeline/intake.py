@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -63,7 +64,7 @@ class Receipt:
 class Receive(Protocol):
     """Takes a film; see `KneeService.receive`."""
 
-    def __call__(self, source: BinaryIO, *, sender: str) -> Receipt:
+    def __call__(self, source: BytesIO, *, sender: str) -> Receipt:
         """Returns when the film is on the disk."""
 
 

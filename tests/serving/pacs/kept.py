@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from io import BytesIO
+from typing import BinaryIO
 
 import pydicom
 from pydicom import Dataset
@@ -28,7 +29,7 @@ class Kept:
         self.scp = StorageScp(PacsSettings(port=0, seconds=seconds))
         self.scp.start(self._receive)
 
-    def _receive(self, source: BytesIO, *, sender: str) -> Receipt:  # noqa: ARG002 - called by these names
+    def _receive(self, source: BinaryIO, *, sender: str) -> Receipt:  # noqa: ARG002 - called by these names
         film = pydicom.dcmread(BytesIO(source.read()))
         self.films[str(film.SOPInstanceUID)] = film
         return Receipt(ReceiptState.ACCEPTED)

@@ -188,7 +188,7 @@ def test_echo_asks_a_dicomweb_server_something_that_changes_nothing(
 ) -> None:
     archive.options, archive.status = options, status
     archive.studies = 1
-    archive.answer = lambda _path, _query: (status or 200, DICOM_JSON, b"[]")  # type: ignore[method-assign]
+    archive.answer = lambda _path, _query: (status or 200, DICOM_JSON, b"[]")  # type: ignore[method-assign, assignment]
     pacs = PacsSettings.model_validate({"stow": [{"name": "vna", "url": archive.url}]})
     assert echo_by_name(pacs, "vna") == f"stow:vna answers {told}"
 

@@ -11,7 +11,8 @@ import pydicom
 import pytest
 from pydicom import Dataset
 from tests.serving.results.made import RELEASE, STUDY_UID, facts, graded_knee, refused_film, write_small_film
-from tests.serving.results.test_result_objects import errors_of, groups, told
+from tests.serving.results.test_result_objects import groups, told
+from tests.serving.results.validators import verdict
 
 from kneeoa.model.errors import ReasonCode
 from kneeoa.model.grades import FilmGrades
@@ -141,4 +142,4 @@ def test_the_same_request_gives_the_same_bytes_also_through_a_workers_pipe(asked
 def test_independent_validators_find_no_error(films: list[FilmGrades], tmp_path: Path, program: str) -> None:
     path = tmp_path / "study.dcm"
     path.write_bytes(study_document(request(tmp_path, films, ("2.25.4", NEWER[1]))))
-    assert errors_of(program, path) == []
+    assert verdict(program, path).errors == ()
