@@ -14,6 +14,9 @@ from kneeoa.serving.archive.fates import SourceReason
 
 T = TypeVar("T")
 ATTEMPTS = 4
+DICOMWEB = "dicomweb+"
+COPIED_BYTES = 1 << 30
+"""Largest member or remote object that is copied for decoding; no film is larger."""
 _FIRST_WAIT = 0.5
 _NOT_BLOCKING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 _BUFFER = 1 << 14
@@ -119,6 +122,10 @@ def fault_of(error: Exception) -> SourceError:
 
 
 def _open_url(url: str) -> tuple[BinaryIO, int | None]:
+    if url.startswith(DICOMWEB):
+        from kneeoa.serving.archive.dicomweb_source import fetched
+
+        return fetched(url.removeprefix(DICOMWEB), COPIED_BYTES), None
     import fsspec
 
     files, path = fsspec.url_to_fs(url)

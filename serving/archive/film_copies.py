@@ -11,10 +11,8 @@ from typing import BinaryIO
 from kneeoa.model.errors import FilmError, ReasonCode
 from kneeoa.model.grader import ReadFilm, read_film
 from kneeoa.model.radiograph import FilmFacts
-from kneeoa.serving.archive.access import SourceError, fault_of, local_path, open_file
+from kneeoa.serving.archive.access import COPIED_BYTES, SourceError, fault_of, local_path, open_file
 from kneeoa.serving.archive.containers import BROKEN, Container, bad_archive
-from kneeoa.serving.archive.first_look import COPIED_BYTES
-from kneeoa.serving.archive.sources import DICOMWEB
 
 _PIECE = 1 << 20
 
@@ -72,10 +70,6 @@ class FilmCopies:
                     self._container = None
                 self._container = Container(source)
             return self._container.open(member)
-        if source.startswith(DICOMWEB):
-            from kneeoa.serving.archive.dicomweb_source import fetched
-
-            return fetched(source.removeprefix(DICOMWEB), COPIED_BYTES)
         return open_file(source)[0]
 
 

@@ -11,7 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from typing import BinaryIO, cast
 
-from kneeoa.serving.archive.access import SourceError, fault_of, local_path, open_file
+from kneeoa.serving.archive.access import COPIED_BYTES, SourceError, fault_of, local_path, open_file
 from kneeoa.serving.archive.containers import BROKEN, Container, bad_archive, is_container
 from kneeoa.serving.archive.fates import Fate, SourceReason
 from kneeoa.serving.archive.forward_head import ForwardHead
@@ -19,8 +19,6 @@ from kneeoa.serving.archive.headers import row_of_head, unreadable
 from kneeoa.serving.archive.listed import Listed
 from kneeoa.serving.archive.manifest_schema import ManifestRow
 
-COPIED_BYTES = 1 << 30
-"""Largest member or remote object that is copied for decoding; no film is larger."""
 _CHUNK = 256
 _AHEAD = 4
 """Chunks in work or waiting for their turn, for each process."""

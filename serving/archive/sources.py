@@ -8,13 +8,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from kneeoa.model.errors import ConfigError
-from kneeoa.serving.archive.access import SourceError, again, local_path, source_of
+from kneeoa.serving.archive.access import DICOMWEB, SourceError, again, local_path, source_of
 from kneeoa.serving.archive.folders import files_below
 from kneeoa.serving.archive.listed import Listed
 
 _GLOB = frozenset("*?[")
 _TABLES = (".csv", ".parquet")
-DICOMWEB = "dicomweb+"
 
 
 def files_of(sources: Sequence[str]) -> Iterator[Listed]:
