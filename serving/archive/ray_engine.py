@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 MOST_LOSSES = 4
 """A shard whose actor was lost so often is given up: the shard may be what kills them."""
 MOST_BAD_STARTS = 3
-"""So many actors in a row that do not come up end the run."""
+"""So many actors in a row whose constructor fails end the run."""
+MOST_LOST_STARTS = 60
+"""Likewise of those that are lost before they are up: a dead node is offered for a while after its death."""
 _ROOM_SECONDS = 60.0
 """How long the cluster may have no room for a single actor."""
 _BLOCK_SECONDS = 0.5
@@ -226,11 +228,11 @@ class RayEngine:
         self._actors.remove(actor)
         self._calls = {call: (what, whose) for call, (what, whose) in self._calls.items() if whose is not actor}
         self._kill(actor)
-        self._recruited = 0.0
         shard = actor.shard
         if kind is _Call.READY:
-            self._bad_starts += 1
-            if self._bad_starts >= MOST_BAD_STARTS:
+            failed = isinstance(error, self._ray.exceptions.RayActorError) and error.actor_init_failed
+            self._bad_starts += MOST_LOST_STARTS // MOST_BAD_STARTS if failed else 1
+            if self._bad_starts >= MOST_LOST_STARTS:
                 yield from self._give_up(f"The workers on the Ray cluster do not come up: {_why(error)}")
         elif shard is not None:
             self._losses[shard] = self._losses.get(shard, 0) + 1
