@@ -219,8 +219,9 @@ class PacsSettings(_Section):
 
     @model_validator(mode="after")
     def _has_certificates(self) -> Self:
-        dimse = [source for source in self.pull if isinstance(source, DimsePull)]
-        if self.tls is None and any(peer.tls for peer in (*self.destinations, *dimse)):
+        wanted = [peer.tls for peer in self.destinations]
+        wanted += [source.tls for source in self.pull if isinstance(source, DimsePull)]
+        if self.tls is None and any(wanted):
             raise ValueError("a node with tls needs our own certificate, key and authorities (pacs.tls)")
         return self
 
