@@ -52,7 +52,7 @@ class StudyList(BaseModel):
 def studies(  # noqa: PLR0913, PLR0917 - a query's parameters are its arguments
     caller: Reader,
     state: Annotated[FilmState | None, Query(description="At least one film stands there.")] = None,
-    source: Annotated[str | None, Query(pattern=r"^[a-z_]{1,32}$", description="Where a film came from.")] = None,
+    source: Annotated[str | None, Query(pattern=r"^[a-z_-]{1,32}$", description="Where a film came from.")] = None,
     received_from: Annotated[AwareDatetime | None, Query(description="Of the last film.")] = None,
     received_to: Annotated[AwareDatetime | None, Query(description="Likewise, not included.")] = None,
     order: StudyOrder = StudyOrder.NEWEST,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-_COPIED = "first_received - ?, last_received - ?, report, report_uid, worst_grade, films_disagree"
+_AS_THEY_ARE = "report, report_uid, worst_grade, films_disagree"
 
 
 def copy_study(data: Path, uid: str, count: int) -> None:
@@ -16,6 +16,7 @@ def copy_study(data: Path, uid: str, count: int) -> None:
         uid: the study that is copied.
         count: how many are added.
     """
-    copy = f"INSERT INTO studies SELECT ?, {_COPIED} FROM studies WHERE study_uid = ?"  # noqa: S608 - our own words
+    into = f"INSERT INTO studies (study_uid, first_received, last_received, {_AS_THEY_ARE})"
+    copy = f"{into} SELECT ?, first_received - ?, last_received - ?, {_AS_THEY_ARE} FROM studies WHERE study_uid = ?"
     with sqlite3.connect(data / "kneeoa.sqlite") as database:
         database.executemany(copy, [(f"1.2.{n}", n, n, uid) for n in range(1000, 1000 + count)])
