@@ -36,6 +36,8 @@ export function logInAgain(back) {
   document.querySelectorAll("dialog[open]").forEach((open) => open.close());
   const box = dialog("Log in again", form);
   box.classList.add("again");
+  // At once: a dialog's first button is Close, and a reader who is still typing would press it with the next blank.
+  form.querySelector("input").focus();
 }
 
 /** Whether somebody is still logged in; asked when the stream of events ends. */
